@@ -1,0 +1,1 @@
+"""The injectors, one kind of fault in one file."""

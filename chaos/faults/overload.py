@@ -1,0 +1,41 @@
+"""A participant's capacity drops to a stated number of actions per second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from chaos.injector import Port, Strike
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Overload:
+    """Stands around the participant's work: actions queue for the next free slot, in the order in which they came."""
+
+    port: ClassVar = Port.WORK
+    by_arrival: ClassVar = False
+
+    class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """``actions_per_s``: what all workers together get done."""
+
+        actions_per_s: Positive
+
+    def __init__(self, options: Options, workers: int) -> None:
+        self._interval_s = workers / options.actions_per_s
+        self._next_slot_s = 0.0
+
+    async def strike(self, strike: Strike, proceed: Callable[[], Awaitable[Any]]) -> Any:
+        """Wait for a slot of this process's share."""
+        del strike
+        now_s = asyncio.get_running_loop().time()
+        slot_s = max(now_s, self._next_slot_s)
+        self._next_slot_s = slot_s + self._interval_s
+        await asyncio.sleep(slot_s - now_s)
+        return await proceed()
+
+
+FAULT = Overload

@@ -1,0 +1,33 @@
+"""More sagas arrive: the rate is multiplied for a while. Stands around nothing; the schedule of arrivals is made so."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, ClassVar, NoReturn
+
+import msgspec
+
+from chaos.injector import Port, Strike
+
+
+class Surge:
+    """Changes the schedule of arrivals, before the load."""
+
+    port: ClassVar = Port.ARRIVALS
+    by_arrival: ClassVar = True
+
+    class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """``factor``: what the arrival rate is multiplied by."""
+
+        factor: Annotated[float, msgspec.Meta(gt=0, le=100)]
+
+    def __init__(self, options: Options, workers: int) -> None:
+        del workers
+        self.factor = options.factor
+
+    async def strike(self, strike: Strike, proceed: Callable[[], Awaitable[Any]]) -> NoReturn:
+        """Never called: nothing in a worker changes."""
+        raise AssertionError("arrivals are not struck in a worker")
+
+
+FAULT = Surge

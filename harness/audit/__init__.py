@@ -1,0 +1,1 @@
+"""The auditor: reads a saved run and names every anomaly."""

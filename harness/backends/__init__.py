@@ -1,0 +1,7 @@
+"""Backends: what the sagas run on. ``embedded`` starts an emulator of its own, ``endpoint`` uses what is there."""
+
+from __future__ import annotations
+
+from harness.backends.base import SERVICES, Backend, Endpoints
+
+__all__ = ["SERVICES", "Backend", "Endpoints"]

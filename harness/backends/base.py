@@ -1,0 +1,49 @@
+"""What stands behind a run: a backend answers AWS's protocols for SQS, DynamoDB, Step Functions and EventBridge.
+
+One backend is one file, whose name is its name on the command line; nothing outside it asks which one it is. What the
+rest needs to know of it, it is told once, as ``Endpoints``.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import msgspec
+
+SERVICES: Final = ("sqs", "dynamodb", "stepfunctions", "events")
+"""The services that a backend answers for, by their boto3 client names (and localstack-client's)."""
+
+DEFAULT_REGION: Final = "us-east-1"
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a started backend is reached and what it is. Goes into ``run.json`` as it stands."""
+
+    urls: dict[str, str]
+    """The endpoint URL of every service in ``SERVICES``."""
+    region: str
+    emulator: bool
+    """Not the real AWS: client settings that only an emulator tolerates (no signature, for one) may be used."""
+    name: str
+    version: str
+    """For reading and for comparing runs, not for parsing; ``unknown`` where the backend would not say."""
+    pid: int | None
+    """The process whose CPU time is the emulator's, where it is one and on this machine."""
+
+
+class Backend(Protocol):
+    """Start it once, stop it once; a stopped backend is not started again (its state would not be the same)."""
+
+    name: str
+
+    async def start(self) -> Endpoints:
+        """Make it answer. Raises ``EnvironmentFailure``, and then has left nothing behind to stop."""
+
+    async def stop(self) -> None:
+        """Let go of everything that ``start`` took. Safe to call again, and on a backend that has died."""
+
+    async def died(self) -> str:
+        """Wait until the backend is gone, and say what became of it, in one line to print.
+
+        Waits for ever while all is well: the caller watches it beside the run and cancels it before ``stop``.
+        """

@@ -1,0 +1,183 @@
+"""``sagastorm``: the commands. Each reads as what it does; the work is elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.core.errors import (
+    EXIT_ENVIRONMENT,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    SagastormError,
+    UsageError,
+)
+
+app = typer.Typer(
+    name="sagastorm",
+    help="Load and resilience benchmark for distributed sagas: the same saga, orchestrated and choreographed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Text = Annotated[str | None, typer.Option()]
+RunFolder = Annotated[Path, typer.Argument(help="A run's folder, or its id below the runs folder.", metavar="RUN")]
+RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are made.", envvar="SAGASTORM_RUNS")]
+
+
+def _option(name: str, help_text: str) -> typer.models.OptionInfo:
+    return typer.Option(f"--{name}", help=help_text, show_default=False)
+
+
+Saga = Annotated[str | None, _option("saga", "Which saga [create-order].")]
+Topology = Annotated[str | None, _option("topology", "both, or a comma-separated list of topologies [both].")]
+Interleave = Annotated[
+    str | None, _option("interleave", "One letter a block; A is the first topology [ABBA for two].")
+]
+StormName = Annotated[str | None, _option("storm", "Name of a shipped storm, or a .toml file [default].")]
+Scenario = Annotated[str | None, _option("scenario", "Name of a shipped scenario, or a locustfile [the saga's].")]
+Rate = Annotated[str | None, _option("rate", "Sagas per second that arrive [25].")]
+Arrivals = Annotated[str | None, _option("arrivals", "poisson or even [poisson].")]
+Duration = Annotated[str | None, _option("duration", "Seconds of load in each block [25].")]
+Seed = Annotated[str | None, _option("seed", "Decides arrivals, orders and strikes [1].")]
+Workers = Annotated[str | None, _option("workers", "Worker processes [1].")]
+LoadProcesses = Annotated[str | None, _option("load-processes", "Locust processes [1].")]
+MaxInFlight = Annotated[
+    str | None, _option("max-in-flight", "Sagas under way in each load process, beyond which arrivals drop [2000].")
+]
+DrainLimit = Annotated[str | None, _option("drain-limit", "Seconds to wait for what is under way [60].")]
+CannotPay = Annotated[str | None, _option("cannot-pay-share", "Share of arrivals that cannot pay [0.05].")]
+OutOfStock = Annotated[str | None, _option("out-of-stock-share", "Share of arrivals that find no stock [0.05].")]
+EndpointUrl = Annotated[str | None, _option("endpoint-url", "An emulator that already runs [the embedded one].")]
+
+
+@app.command()
+def run(
+    saga: Saga = None,
+    topology: Topology = None,
+    storm: StormName = None,
+    rate: Rate = None,
+    duration: Duration = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    interleave: Interleave = None,
+    arrivals: Arrivals = None,
+    scenario: Scenario = None,
+    load_processes: LoadProcesses = None,
+    max_in_flight: MaxInFlight = None,
+    drain_limit: DrainLimit = None,
+    cannot_pay_share: CannotPay = None,
+    out_of_stock_share: OutOfStock = None,
+    endpoint_url: EndpointUrl = None,
+    runs: RunsFolder = Path("runs"),
+) -> None:
+    """Run a saga in both topologies under the same storm, audit it, compare them."""
+    flags = {name.replace("_", "-"): value for name, value in locals().items() if name != "runs"}
+    from harness.cli import commands, options
+
+    raise typer.Exit(commands.run(options.from_process(flags), runs, _command()))
+
+
+@app.command()
+def up(
+    saga: Saga = None,
+    topology: Topology = None,
+    storm: StormName = None,
+    rate: Rate = None,
+    duration: Duration = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    arrivals: Arrivals = None,
+    max_in_flight: MaxInFlight = None,
+    drain_limit: DrainLimit = None,
+    cannot_pay_share: CannotPay = None,
+    out_of_stock_share: OutOfStock = None,
+    endpoint_url: EndpointUrl = None,
+    runs: RunsFolder = Path("runs"),
+) -> None:
+    """Start one topology for a load of your own; the end of standard input (or Ctrl-C) ends it, with an audit.
+
+    Prints one line of JSON once it serves: the plan for a load generator, and the run's folder. Identities are signed
+    with the key in SAGASTORM_JWT_KEY.
+    """
+    flags = {name.replace("_", "-"): value for name, value in locals().items() if name != "runs"}
+    flags["topology"] = topology or "orchestrated"
+    flags["interleave"] = "A"
+    from harness.cli import commands, options
+
+    raise typer.Exit(commands.up(options.from_process(flags), runs, _command()))
+
+
+@app.command()
+def report(run_folder: RunFolder, runs: RunsFolder = Path("runs")) -> None:
+    """Judge a saved run again and write its report."""
+    from harness.cli import commands
+
+    raise typer.Exit(commands.report(commands.find(run_folder, runs)))
+
+
+@app.command()
+def audit(run_folder: RunFolder, runs: RunsFolder = Path("runs")) -> None:
+    """Audit a saved run: name every anomaly, with the sagas it happened to."""
+    from harness.cli import commands
+
+    raise typer.Exit(commands.audit(commands.find(run_folder, runs)))
+
+
+@app.command()
+def replay(run_folder: RunFolder, runs: RunsFolder = Path("runs")) -> None:
+    """Run a saved run's configuration again: same seed, same storm, same everything."""
+    from harness.cli import commands
+
+    raise typer.Exit(commands.replay(commands.find(run_folder, runs), runs, _command()))
+
+
+@app.command()
+def asl(saga: Annotated[str, typer.Argument()]) -> None:
+    """Print the state machine that a saga compiles to."""
+    from harness.cli import commands
+
+    commands.asl(saga)
+
+
+@app.command()
+def rules(saga: Annotated[str, typer.Argument()]) -> None:
+    """Print who listens to what when a saga is choreographed."""
+    from harness.cli import commands
+
+    commands.rules(saga)
+
+
+def _command() -> str:
+    return shlex.join(["sagastorm", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Entry point: turns errors into one clear message and an exit code, without a traceback."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    try:
+        app()
+    except UsageError as error:
+        errors.print(f"sagastorm: {len(error.problems)} problem{'s' * (len(error.problems) > 1)} with the input")
+        for problem in error.problems:
+            errors.print(f"  {problem}")
+        sys.exit(EXIT_USAGE)
+    except SagastormError as error:
+        errors.print(f"sagastorm: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        errors.print(f"sagastorm: {error}")
+        sys.exit(EXIT_ENVIRONMENT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""From flags, environment and ``sagastorm.toml`` to checked settings, with everything that is wrong told at once.
+
+A flag beats the variable ``SAGASTORM_<NAME>``, which beats the key in the table ``[run]`` of ``sagastorm.toml`` in the
+working directory, which beats the default.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import registry
+from harness.backends.endpoint import SERVICE_VARIABLES, resolve_endpoints
+from harness.core.errors import Problem, UsageError
+from harness.run import scenarios
+from harness.settings import RunSettings
+
+CONFIG_FILE = "sagastorm.toml"
+DEFAULTS = RunSettings()
+
+
+class Invalid(ValueError):
+    """The text is not valid; the message says what would be."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting: its name to the user, the field it becomes, and how its text is read."""
+
+    name: str
+    field: str
+    read: Callable[[str], Any]
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return "SAGASTORM_" + self.name.upper().replace("-", "_")
+
+
+def _number(low: float, high: float, *, above: bool = False) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (low < value <= high if above else low <= value <= high):
+            raise Invalid(f"a number {'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}")
+        return value
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise Invalid(f"a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def _one_of(*valid: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in valid:
+            raise Invalid(f"one of: {', '.join(valid)}")
+        return text
+
+    return read
+
+
+def _known(kind: str) -> Callable[[str], str]:
+    return lambda text: _one_of(*registry.names(kind))(text)
+
+
+def _topologies(text: str) -> tuple[str, ...]:
+    if text == "both":
+        return DEFAULTS.topologies
+    valid = registry.names("topology")
+    names = tuple(part.strip() for part in text.split(","))
+    if not set(names) <= set(valid) or len(set(names)) != len(names):
+        raise Invalid(f"both, or a comma-separated list of: {', '.join(valid)}")
+    return names
+
+
+def _interleave(text: str) -> str:
+    letters = text.upper()
+    if not 1 <= len(letters) <= 64 or not letters.isascii() or not letters.isalpha():
+        raise Invalid("1 to 64 letters, one a block: A is the first topology, B the second; for example ABBA")
+    return letters
+
+
+OPTIONS = (
+    Option("saga", "saga", _known("saga")),
+    Option("topology", "topologies", _topologies),
+    Option("interleave", "interleave", _interleave),
+    Option("storm", "storm", str),
+    Option("scenario", "scenario", str),
+    Option("rate", "rate_per_s", _number(0, 10_000, above=True)),
+    Option("arrivals", "arrivals", _one_of("poisson", "even")),
+    Option("duration", "duration_s", _number(1, 86_400)),
+    Option("seed", "seed", _whole(0, 2**53)),
+    Option("workers", "workers", _whole(1, 64)),
+    Option("load-processes", "load_processes", _whole(1, 64)),
+    Option("max-in-flight", "max_in_flight", _whole(1, 100_000)),
+    Option("drain-limit", "drain_limit_s", _number(1, 3_600)),
+    Option("cannot-pay-share", "cannot_pay_share", _number(0, 0.5)),
+    Option("out-of-stock-share", "out_of_stock_share", _number(0, 0.25)),
+)
+
+
+def settings(flags: Mapping[str, str | None], environ: Mapping[str, str], folder: Path) -> RunSettings:
+    """Settings from all sources. Raises :class:`~harness.core.errors.UsageError` with every problem found."""
+    file, problems = _file(folder / CONFIG_FILE)
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        source, text = _given(option, flags, environ, file)
+        if text is None:
+            continue
+        try:
+            values[option.field] = option.read(text)
+        except Invalid as invalid:
+            problems.append(Problem(source, text, str(invalid)))
+    endpoints, endpoint_problems = _endpoints(flags.get("endpoint-url") or file.get("endpoint-url"), environ)
+    problems += endpoint_problems
+    made = _consistent(RunSettings(**values, endpoints=endpoints), values, problems)
+    if problems:
+        raise UsageError(problems)
+    return made
+
+
+def _given(
+    option: Option, flags: Mapping[str, str | None], environ: Mapping[str, str], file: Mapping[str, str]
+) -> tuple[str, str | None]:
+    """Who says so, and what."""
+    if (text := flags.get(option.name)) is not None:
+        return f"--{option.name}", text
+    if text := environ.get(option.variable):
+        return option.variable, text
+    return f"{CONFIG_FILE}: {option.name}", file.get(option.name)
+
+
+def _file(path: Path) -> tuple[dict[str, str], list[Problem]]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, []
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return {}, [Problem(CONFIG_FILE, str(path), f"it must be TOML: {error}")]
+    table = data.get("run", {})
+    known = {option.name for option in OPTIONS} | {"endpoint-url"}
+    if not isinstance(table, dict):
+        return {}, [Problem(f"{CONFIG_FILE}: run", table, "a table: [run]")]
+    unknown = [
+        Problem(f"{CONFIG_FILE}: {key}", value, f"a key that is one of: {', '.join(sorted(known))}")
+        for key, value in table.items()
+        if key not in known
+    ]
+    return {key: str(value) for key, value in table.items() if key in known}, unknown
+
+
+def _endpoints(explicit_url: str | None, environ: Mapping[str, str]) -> tuple[dict[str, str] | None, list[Problem]]:
+    """An endpoint that anybody named means that emulator; with none named it is the embedded one."""
+    variables = (*SERVICE_VARIABLES.values(), "AWS_ENDPOINT_URL", "LOCALSTACK_HOST")
+    if explicit_url is None and not any(environ.get(variable) for variable in variables):
+        return None, []
+    try:
+        return resolve_endpoints(explicit_url, environ), []
+    except UsageError as error:
+        return None, list(error.problems)
+
+
+def _consistent(made: RunSettings, given: Mapping[str, Any], problems: list[Problem]) -> RunSettings:
+    """What follows from settings that were given for those that were not; what contradicts is a problem."""
+    changes: dict[str, Any] = {}
+    if "interleave" not in given:
+        letters = "".join(chr(ord("A") + index) for index in range(len(made.topologies)))
+        changes["interleave"] = letters + letters[::-1]
+    elif unknown := sorted(set(made.interleave) - {chr(ord("A") + i) for i in range(len(made.topologies))}):
+        problems.append(
+            Problem("interleave", made.interleave, f"letters for {len(made.topologies)} topologies, not {''.join(unknown)}")
+        )
+    if "scenario" not in given:
+        changes["scenario"] = scenarios.for_saga(made.saga)
+    return RunSettings(**({name: getattr(made, name) for name in made.__struct_fields__} | changes))
+
+
+def from_process(flags: Mapping[str, str | None]) -> RunSettings:
+    """Settings for this process: its flags, its environment, its working directory."""
+    return settings(flags, os.environ, Path.cwd())

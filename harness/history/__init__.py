@@ -1,0 +1,1 @@
+"""What a run remembers, from the moment it happens to the report."""

@@ -1,0 +1,87 @@
+"""Hears how sagas end: the ingress is one more subscriber on the bus, in every topology."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+
+from harness.aws.gateway import TRANSIENT, Gateway
+from harness.core.saga import Saga
+from harness.ingress.sagas import Sagas
+from harness.topologies.base import ending_events
+
+LONG_POLL_S = 2
+PAUSE_AFTER_ERROR_S = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class _Identified(msgspec.Struct):
+    saga_id: str
+
+
+class _Ending(msgspec.Struct):
+    envelope: _Identified
+    failure: dict[str, Any] | None = None
+
+
+class _Event(msgspec.Struct, rename={"type": "detail-type"}):
+    type: str
+    detail: _Ending
+
+
+class OutcomeListener:
+    """Reads the ingress's queue until it is told to stop."""
+
+    def __init__(self, gateway: Gateway, queue_url: str, saga: Saga, sagas: Sagas) -> None:
+        self._gateway = gateway
+        self._queue_url = queue_url
+        self._sagas = sagas
+        self._endings = ending_events(saga)
+        self._decoder = msgspec.json.Decoder(_Event)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Never cancel this: a cancelled long poll swallows the next message."""
+        deleting: set[asyncio.Task[None]] = set()
+        while not stopping.is_set():
+            try:
+                response = await self._gateway.call(
+                    "sqs",
+                    "ReceiveMessage",
+                    QueueUrl=self._queue_url,
+                    MaxNumberOfMessages=10,
+                    WaitTimeSeconds=LONG_POLL_S,
+                )
+            except TRANSIENT as error:
+                log.warning("outcomes: cannot receive: %s", error)
+                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+                continue
+            messages = response.get("Messages") or []
+            for message in messages:
+                self._hear(message["Body"])
+            if messages:
+                task = asyncio.create_task(self._delete(messages))
+                deleting.add(task)
+                task.add_done_callback(deleting.discard)
+        if deleting:
+            await asyncio.wait(deleting)
+
+    def _hear(self, body: str) -> None:
+        try:
+            event = self._decoder.decode(body)
+            outcome = self._endings[event.type]
+        except (msgspec.DecodeError, KeyError) as error:
+            log.warning("outcomes: unreadable message: %s", error)
+            return
+        failure = event.detail.failure or {}
+        self._sagas.end(event.detail.envelope.saga_id, outcome, failure.get("Cause") or failure.get("Error"))
+
+    async def _delete(self, messages: list[dict[str, Any]]) -> None:
+        entries = [{"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]} for i, message in enumerate(messages)]
+        try:
+            await self._gateway.call("sqs", "DeleteMessageBatch", QueueUrl=self._queue_url, Entries=entries)
+        except TRANSIENT as error:
+            log.info("outcomes: not deleted, it will be heard twice: %s", error)

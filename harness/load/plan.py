@@ -1,0 +1,104 @@
+"""What the load generator is told: one small JSON file, written by the harness, read by Locust.
+
+It holds no secret: the key that signs identities is in the environment (``SAGASTORM_JWT_KEY``) and nowhere else.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from harness.core.errors import Problem, UsageError
+
+Surge = tuple[float, float, float]
+"""(start_s, end_s, factor): while it lasts the arrival rate is multiplied by the factor."""
+
+SHAPES = ("poisson", "even")
+
+
+class LoadPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The load of one block. Raises :class:`~harness.core.errors.UsageError` where the values make no load."""
+
+    saga: str
+    topology: str
+    ingress_url: str
+    """``http://host:port``, where ``/sagas/<saga>`` takes orders."""
+    audience: str
+    """Who the signed identities are for (``aud``): the block's namespace."""
+    seed: int
+    round: int = 0
+    rate_per_s: float
+    shape: str = "poisson"
+    duration_s: float
+    surges: tuple[Surge, ...] = ()
+    cannot_pay_share: float = 0.05
+    out_of_stock_share: float = 0.05
+    epoch_ns: int | None = None
+    """Monotonic time at which the load starts; none: the load generator says when, about a second after its start."""
+    spool_dir: str
+    targets_dir: str
+    outcome_wait_s: float = 60.0
+    """How long after the end of the arrivals a client goes on asking, before it leaves its saga unresolved."""
+    max_in_flight: int = 2000
+    """Sagas under way in each load process; an arrival beyond it is dropped, and counted."""
+
+    def __post_init__(self) -> None:
+        problems = _problems(self)
+        if problems:
+            raise UsageError(problems)
+
+
+def write_plan(path: Path, plan: LoadPlan) -> None:
+    """Write the file whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+    part.replace(path)
+
+
+def read_plan(path: Path) -> LoadPlan:
+    """Read the file; :class:`~harness.core.errors.UsageError` says what is wrong with it."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError([Problem("plan", str(path), f"it cannot be read: {error.strerror}")]) from None
+    return decode_plan(content, str(path))
+
+
+def decode_plan(content: bytes | str, source: str = "plan") -> LoadPlan:
+    """The plan in ``content``; ``source`` is what an error calls it."""
+    try:
+        return msgspec.json.decode(content, type=LoadPlan)
+    except msgspec.DecodeError as error:
+        # Of the form only: what __post_init__ finds wrong with the values passes through as it is.
+        raise UsageError([Problem("plan", source, f"it is not a load plan: {error}")]) from None
+
+
+def _problems(plan: LoadPlan) -> list[Problem]:
+    problems: list[Problem] = []
+
+    def check(valid: bool, field: str, what: str) -> None:
+        if not valid:
+            problems.append(Problem(field, getattr(plan, field), what))
+
+    url = urlsplit(plan.ingress_url)
+    check(url.scheme == "http" and bool(url.hostname), "ingress_url", "an http:// URL with a host")
+    check(bool(plan.saga), "saga", "the name of a saga")
+    check(bool(plan.topology), "topology", "the name of a topology")
+    check(bool(plan.audience), "audience", "the name of the block's namespace")
+    check(isfinite(plan.rate_per_s) and plan.rate_per_s > 0, "rate_per_s", "a number above 0")
+    check(isfinite(plan.duration_s) and plan.duration_s > 0, "duration_s", "seconds above 0")
+    check(isfinite(plan.outcome_wait_s) and plan.outcome_wait_s >= 0, "outcome_wait_s", "seconds, 0 or more")
+    check(plan.shape in SHAPES, "shape", f"one of: {', '.join(SHAPES)}")
+    check(plan.max_in_flight >= 1, "max_in_flight", "1 or more")
+    check(plan.round >= 0, "round", "0 or more")
+    check(0 <= plan.cannot_pay_share <= 1, "cannot_pay_share", "a share between 0 and 1")
+    check(0 <= plan.out_of_stock_share <= 1, "out_of_stock_share", "a share between 0 and 1")
+    check(
+        all(0 <= start_s < end_s and isfinite(factor) and factor >= 0 for start_s, end_s, factor in plan.surges),
+        "surges",
+        "each (start_s, end_s, factor) with 0 <= start_s < end_s and a factor of 0 or more",
+    )
+    return problems

@@ -1,0 +1,1 @@
+"""Metrics: what every process exports, and how a run samples it."""

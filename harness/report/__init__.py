@@ -1,0 +1,1 @@
+"""A saved run, summed up, compared and shown."""

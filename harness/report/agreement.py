@@ -1,0 +1,52 @@
+"""Whether the client's own rows and its Prometheus series tell of the same number of ended sagas.
+
+They are counted on two ways, one through the spool and one through the scrape, so a difference is a fault of the
+harness. A process that was killed explains a part of it: what it counted after its last scrape is in the rows only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.report.run_data import COMPLETIONS, CPU, BlockData
+from harness.report.series import counted
+
+SCRAPE_S = 1.0
+"""Time from one sample to the next."""
+GONE_AFTER_S = 3 * SCRAPE_S
+"""A process whose CPU time is not seen to change for this long before the block's last sample was not there any more."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Ended sagas by the client rows, by the series, and how many of the difference a killed process explains."""
+
+    rows: int
+    series: int
+    explained: int
+
+    @property
+    def holds(self) -> bool:
+        """The series may fall short by what is explained, and never count more than the rows."""
+        return 0 <= self.rows - self.series <= self.explained
+
+
+def agreement(data: BlockData) -> Agreement:
+    """Count both ways."""
+    series = round(sum(counted(track) for track in data.of_kind(COMPLETIONS)))
+    unseen = [(data.ended_s > last) & (data.ended_s <= last + 2 * SCRAPE_S) for last in _gone_s(data)]
+    explained = int(np.count_nonzero(np.logical_or.reduce(unseen))) if unseen else 0
+    return Agreement(rows=len(data.ended), series=series, explained=explained)
+
+
+def _gone_s(data: BlockData) -> list[float]:
+    """When each counting process was last seen, of those that did not live to the block's end.
+
+    CPU time is the sign of life, for it is the one series that changes at nearly every scrape.
+    """
+    counting = {track.target for track in data.of_kind(COMPLETIONS)}
+    last_s = {track.target: float(track.times_s[-1]) for track in data.of_kind(CPU)}
+    end_s = max(last_s.values(), default=0.0)
+    return [last_s[target] for target in sorted(counting & set(last_s)) if last_s[target] < end_s - GONE_AFTER_S]

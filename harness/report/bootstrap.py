@@ -1,0 +1,123 @@
+"""A paired bootstrap over slices of arrivals, vectorised: resamples are weights on slices, never copies of sagas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.report.quantiles import Floats
+from harness.report.run_data import BlockData
+
+RESAMPLES = 2_000
+SLICE_S = 1.0
+_CELLS = 4_000_000
+"""Upper bound for resamples x sagas worked on at once: some tens of megabytes, however long the run was."""
+
+Weights = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Slices:
+    """One topology's ended sagas by slice. The arrays of sagas are in order of completion time."""
+
+    completion_ms: Floats
+    slice_of: NDArray[np.int64]
+    ended: Floats
+    """Sagas of each slice that ended."""
+    compensated: Floats
+    ended_in_load: Floats
+    length_s: Floats
+    """Seconds of each slice; the last one of a block may be short."""
+
+
+Statistic = Callable[[Slices, Weights], Floats]
+"""One number for every row of weights."""
+
+
+def slices(blocks: Sequence[BlockData]) -> Slices:
+    """Cut the sagas of blocks into slices of their schedule, block after block."""
+    counts = [int(np.ceil(data.block.duration_s / SLICE_S)) for data in blocks]
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    total = int(offsets[-1])
+    where, compensated, in_load = [], [], []
+    for data, count, offset in zip(blocks, counts, offsets[:-1].tolist(), strict=True):
+        scheduled = np.array([row.scheduled_s for row in data.ended], dtype=float)
+        where.append(np.clip((scheduled // SLICE_S).astype(np.int64), 0, count - 1) + offset)
+        compensated.append(np.array([row.outcome == "compensated" for row in data.ended], dtype=bool))
+        in_load.append(data.ended_s <= data.block.duration_s)
+    slice_of = np.concatenate(where)
+    completion_ms = np.concatenate([data.completion_ms for data in blocks])
+    order = np.argsort(completion_ms, kind="stable")
+    lengths = [
+        min(SLICE_S, data.block.duration_s - number * SLICE_S)
+        for data, count in zip(blocks, counts, strict=True)
+        for number in range(count)
+    ]
+    return Slices(
+        completion_ms=completion_ms[order],
+        slice_of=slice_of[order],
+        ended=np.bincount(slice_of, minlength=total).astype(float),
+        compensated=np.bincount(slice_of[np.concatenate(compensated)], minlength=total).astype(float),
+        ended_in_load=np.bincount(slice_of[np.concatenate(in_load)], minlength=total).astype(float),
+        length_s=np.array(lengths, dtype=float),
+    )
+
+
+def quantile_of(q: float) -> Statistic:
+    """The nearest-rank quantile of completion times, of every resample."""
+
+    def statistic(data: Slices, weights: Weights) -> Floats:
+        cumulated = np.cumsum(weights[:, data.slice_of], axis=1)
+        if cumulated.shape[1] == 0:
+            return np.full(len(weights), np.nan)
+        # A rank is a whole number: 0.95 x 20 must be 19 and not a hair above it.
+        rank = np.ceil(np.round(q * cumulated[:, -1], 9))
+        index = (cumulated < rank[:, None]).sum(axis=1)
+        found = data.completion_ms[np.minimum(index, len(data.completion_ms) - 1)]
+        return np.where(cumulated[:, -1] > 0, found, np.nan)
+
+    return statistic
+
+
+def divide(numerator: Floats, denominator: Floats) -> Floats:
+    """Element by element; nan where the denominator is 0."""
+    out: Floats = np.full(len(denominator), np.nan)
+    np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return out
+
+
+def compensation_share(data: Slices, weights: Weights) -> Floats:
+    """Compensated by ended sagas, of every resample."""
+    ended = np.asarray(weights @ data.ended, dtype=float)
+    compensated = np.asarray(weights @ data.compensated, dtype=float)
+    return divide(compensated, ended)
+
+
+def per_second(data: Slices, weights: Weights) -> Floats:
+    """Sagas that ended while the load ran, by second, of every resample."""
+    return np.asarray((weights @ data.ended_in_load) / (weights @ data.length_s), dtype=float)
+
+
+def resample(base: Slices, other: Slices, statistics: Sequence[Statistic], seed: int) -> NDArray[np.float64]:
+    """Statistics x {base, other} x resamples; every resample draws the same slices for both topologies.
+
+    The same seed gives the same numbers, whatever is asked for.
+    """
+    count = len(base.length_s)
+    rng = np.random.default_rng(seed)
+    results = np.empty((len(statistics), 2, RESAMPLES))
+    step = max(1, min(RESAMPLES, _CELLS // max(1, len(base.completion_ms), len(other.completion_ms))))
+    for start in range(0, RESAMPLES, step):
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=min(step, RESAMPLES - start))
+        for which, statistic in enumerate(statistics):
+            for side, data in enumerate((base, other)):
+                results[which, side, start : start + len(weights)] = statistic(data, weights)
+    return results
+
+
+def as_measured(data: Slices, statistic: Statistic) -> float:
+    """The statistic of the run itself: every slice once."""
+    return float(statistic(data, np.ones((1, len(data.length_s)), dtype=np.int64))[0])

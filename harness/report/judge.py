@@ -1,0 +1,257 @@
+"""The verdict of a run, and the exit code that tells it.
+
+``fail``: the audit of a block found an anomaly. ``inconclusive``: nothing was found wrong, but the run cannot answer
+the question, as something in it was not measured, did not happen or was saturated. ``pass``: every check is valid.
+Every check is a function of saved data and says in one sentence what it found and what the limit is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.audit.auditor import Audit
+from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
+from harness.core.verdict import RunVerdict, Verdict
+from harness.report.agreement import agreement
+from harness.report.faults import fired, planned_faults
+from harness.report.quantiles import nearest_rank
+from harness.report.run_data import CPU, BlockData, RunData
+from harness.report.series import cpu_seconds
+
+LAG_P99_LIMIT_MS = 250.0
+"""How late the load generator may send, at its p99. Completion counts from the scheduled start, so a late sender shows
+up as a slow topology; a quarter of a second is the size of the differences that runs are made to tell."""
+DROPPED_LIMIT = 0.01
+"""Share of arrivals that may be dropped. What is dropped would have met the longest queues: above one in a hundred,
+the p99 that is left is not the p99 that users would have seen."""
+BACKEND_CPU_LIMIT = 0.95
+"""Cores that the emulator's one process may keep busy over the load. It runs Python, so it cannot use more than one;
+near that, the queue in front of it is what gets measured."""
+
+NOTES_TOLD = 3
+"""Notes of an audit that a reason repeats; the report lists them all."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. ``about`` is a block, a topology or the run.
+
+    ``says`` is why the verdict is not valid; of a valid check it is a remark that a reader should see, or nothing.
+    """
+
+    rule: str
+    about: str
+    verdict: Verdict
+    says: str | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All checks, and what follows from them."""
+
+    checks: list[Check]
+
+    @property
+    def verdict(self) -> RunVerdict:
+        """The worst check decides; no check at all is no evidence."""
+        verdicts = {check.verdict for check in self.checks}
+        if Verdict.INVALID in verdicts:
+            return RunVerdict.FAIL
+        if Verdict.UNKNOWN in verdicts or not verdicts:
+            return RunVerdict.INCONCLUSIVE
+        return RunVerdict.PASS
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the verdict is not ``pass``, what broke first, then what is not known."""
+        return [
+            check.says or f"{check.about}: {check.rule} is {check.verdict}."
+            for verdict in (Verdict.INVALID, Verdict.UNKNOWN)
+            for check in self.checks
+            if check.verdict is verdict
+        ]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What does not change the verdict but belongs beside the figures."""
+        return [check.says for check in self.checks if check.verdict is Verdict.VALID and check.says]
+
+    @property
+    def exit_code(self) -> int:
+        """As named in :mod:`harness.core.errors`."""
+        codes = {
+            RunVerdict.PASS: EXIT_PASS,
+            RunVerdict.FAIL: EXIT_FAIL,
+            RunVerdict.INCONCLUSIVE: EXIT_INCONCLUSIVE,
+        }
+        return codes[self.verdict]
+
+
+def judge(data: RunData, audits: Sequence[Audit]) -> Judgement:
+    """Look at everything; a run is judged by all of its checks, not by the first that fails."""
+    by_block = {audit.block: audit for audit in audits}
+    checks = [_all_blocks_ran(data)]
+    for block in data.blocks:
+        audited = _audited(block, by_block.get(block.block.block))
+        checks.append(_ran_to_its_end(block))
+        if block.block.state == "complete":
+            checks.append(audited)
+            checks.extend(rule(block) for rule in BLOCK_RULES)
+            checks.append(_backend_not_saturated(block, embedded=data.run.settings.endpoints is None))
+        elif audited.verdict is Verdict.INVALID:
+            # What broke in a block that was cut short broke all the same; that the rest is unknown has been said.
+            checks.append(audited)
+    checks.extend(_faults_fired(data))
+    return Judgement(checks)
+
+
+def _check(rule: str, about: str, ok: bool, sentence: str) -> Check:
+    return Check(rule, about, Verdict.VALID) if ok else Check(rule, about, Verdict.UNKNOWN, sentence)
+
+
+def _all_blocks_ran(data: RunData) -> Check:
+    planned = len(data.run.settings.interleave)
+    complete = sum(block.block.state == "complete" for block in data.blocks)
+    return _check(
+        "all-blocks-ran",
+        "run",
+        complete >= planned,
+        f"{complete} of {planned} planned blocks ran to their end, so the topologies did not get equal turns.",
+    )
+
+
+def _ran_to_its_end(data: BlockData) -> Check:
+    block = data.block
+    why = f": {block.problem}" if block.problem else ""
+    return _check(
+        "ran-to-its-end",
+        data.name,
+        block.state == "complete",
+        f"{data.name} is {block.state}{why}; its figures are left out.",
+    )
+
+
+def _audited(data: BlockData, audit: Audit | None) -> Check:
+    if audit is None:
+        return Check("audited", data.name, Verdict.UNKNOWN, f"{data.name} was not audited.")
+    found = ", ".join(f"{anomaly.count} x {anomaly.name}" for anomaly in audit.anomalies)
+    if audit.verdict is Verdict.INVALID:
+        return Check("audited", data.name, Verdict.INVALID, f"{data.name}: the audit found {found or 'an anomaly'}.")
+    if audit.verdict is Verdict.UNKNOWN:
+        more = f"; and {len(audit.notes) - NOTES_TOLD} more" if len(audit.notes) > NOTES_TOLD else ""
+        why = ("; ".join(audit.notes[:NOTES_TOLD]) or "something that it needs was not recorded") + more
+        return Check("audited", data.name, Verdict.UNKNOWN, f"{data.name}: the audit cannot tell: {why}.")
+    return Check("audited", data.name, Verdict.VALID)
+
+
+def _drained(data: BlockData) -> Check:
+    unknown = "it was not recorded whether the queues ran empty"
+    left = "queues or executions still held work when the drain limit passed, so sagas may have ended unseen"
+    return _check(
+        "drained",
+        data.name,
+        data.block.drained is True,
+        f"{data.name}: {unknown if data.block.drained is None else left}.",
+    )
+
+
+def _recorded(data: BlockData) -> Check:
+    rows, scheduled = len(data.sagas), data.block.scheduled
+    return _check(
+        "every-arrival-recorded",
+        data.name,
+        rows == scheduled and scheduled > 0,
+        f"{data.name}: the client recorded {rows} arrivals, the schedule has {scheduled}.",
+    )
+
+
+def _something_ended(data: BlockData) -> Check:
+    return _check(
+        "sagas-ended", data.name, len(data.ended) > 0, f"{data.name}: no saga ended, so there is nothing to compare."
+    )
+
+
+def _few_dropped(data: BlockData) -> Check:
+    dropped = sum(row.status == "dropped" for row in data.sagas)
+    share = dropped / len(data.sagas) if data.sagas else 0.0
+    sentence = (
+        f"{data.name}: the load generator dropped {dropped} of {len(data.sagas)} arrivals ({share:.2%}, "
+        f"limit {DROPPED_LIMIT:.0%})"
+    )
+    if share > DROPPED_LIMIT:
+        return Check("few-dropped", data.name, Verdict.UNKNOWN, f"{sentence}: it was saturated.")
+    return Check("few-dropped", data.name, Verdict.VALID, f"{sentence}." if dropped else None)
+
+
+def _sent_on_time(data: BlockData) -> Check:
+    lags_ms = [1000 * (row.sent_s - row.scheduled_s) for row in data.sagas if row.sent_s is not None]
+    if not lags_ms:
+        return Check("sent-on-time", data.name, Verdict.UNKNOWN, f"{data.name}: no arrival is recorded as sent.")
+    p99_ms = nearest_rank(np.array(lags_ms), 0.99)
+    return _check(
+        "sent-on-time",
+        data.name,
+        p99_ms <= LAG_P99_LIMIT_MS,
+        f"{data.name}: the load generator sent {p99_ms:.0f} ms late at its p99 (limit {LAG_P99_LIMIT_MS:.0f} ms): "
+        "it was saturated.",
+    )
+
+
+def _series_agree(data: BlockData) -> Check:
+    counts = agreement(data)
+    return _check(
+        "series-agree-with-rows",
+        data.name,
+        counts.holds,
+        f"{data.name}: the series count {counts.series} ended sagas, the client rows {counts.rows}; "
+        f"killed processes explain {counts.explained} of the difference.",
+    )
+
+
+BLOCK_RULES: tuple[Callable[[BlockData], Check], ...] = (
+    _drained,
+    _recorded,
+    _something_ended,
+    _few_dropped,
+    _sent_on_time,
+    _series_agree,
+)
+
+
+def _backend_not_saturated(data: BlockData, *, embedded: bool) -> Check:
+    rule = "backend-not-saturated"
+    load_s = data.block.load_ended_s or data.block.duration_s
+    backends = data.of_kind(CPU, "backend")
+    if not backends:
+        # Of somebody else's endpoint there is nothing to read; our own emulator is always scraped, so a gap is a fault.
+        sentence = f"{data.name}: the backend's CPU time was not measured, so it cannot be shown that it kept up."
+        return Check(rule, data.name, Verdict.UNKNOWN if embedded else Verdict.VALID, sentence)
+    cores = max(cpu_seconds(track, until_s=load_s) for track in backends) / load_s
+    return _check(
+        rule,
+        data.name,
+        cores <= BACKEND_CPU_LIMIT,
+        f"{data.name}: the backend kept {cores:.2f} cores busy over the load (limit {BACKEND_CPU_LIMIT:.2f}): "
+        "it was saturated.",
+    )
+
+
+def _faults_fired(data: RunData) -> list[Check]:
+    # A fault with probability 0 was switched off on purpose: it is listed with its 0 strikes and holds nothing up.
+    expected = [fault.name for fault in planned_faults(data.run) if fault.probability > 0]
+    checks: list[Check] = []
+    for topology in data.topologies:
+        counts = fired(data, topology)
+        checks.extend(
+            _check(
+                f"fault-fired:{fault}",
+                topology,
+                counts[fault] > 0,
+                f"{topology}: the storm's fault {fault} never struck, so the run says nothing about it.",
+            )
+            for fault in expected
+        )
+    return checks

@@ -1,0 +1,119 @@
+"""Everything that the terminal, the page and the files show, worked out once: they may differ in form only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.audit.auditor import Audit
+from harness.history.history import History
+from harness.history.run_file import RunFile
+from harness.report.compare import Comparison, compare
+from harness.report.faults import Trouble, same_trouble
+from harness.report.figures import Missing, Outcomes, compensation_rate, completion_quantile, outcomes, throughput_per_s
+from harness.report.judge import Judgement, judge
+from harness.report.quantiles import QUANTILES
+from harness.report.run_data import BlockData, RunData, read_run
+from harness.report.summary import Summary, TopologySummary, summarize_data
+
+
+@dataclass(frozen=True)
+class BlockFigures:
+    """One block by itself, so that drift within the run can be seen."""
+
+    block: int
+    round: int
+    topology: str
+    state: str
+    outcomes: Outcomes | None
+    p50_ms: float | None
+    p95_ms: float | None
+    throughput_per_s: float | None
+    compensation_rate: float | None
+    drained_after_s: float | None
+    """From the end of the load until queues and executions ran empty."""
+    dead_letters: int | None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far a topology's blocks lie apart: the largest p50 by the smallest. 1 means no drift."""
+
+    topology: str
+    blocks: int
+    p50_ratio: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A judged run."""
+
+    data: RunData
+    audits: tuple[Audit, ...]
+    judgement: Judgement
+    summary: Summary
+    comparisons: tuple[Comparison, ...]
+    trouble: tuple[Trouble, ...]
+    blocks: tuple[BlockFigures, ...]
+    spreads: tuple[Spread, ...]
+
+    @property
+    def run(self) -> RunFile:
+        """The run file."""
+        return self.data.run
+
+    @property
+    def figure_notes(self) -> list[str]:
+        """Why figures are null."""
+        return self.summary.reasons[len(self.judgement.reasons) :]
+
+    @property
+    def topologies(self) -> dict[str, TopologySummary]:
+        """Figures by topology, in the order of the configuration."""
+        return self.summary.topologies
+
+
+def make_report(run: RunFile, history: History, audits: Sequence[Audit]) -> Report:
+    """Read, judge, sum up and compare a run."""
+    data = read_run(run, history)
+    judgement = judge(data, audits)
+    blocks = tuple(_block_figures(block) for block in data.blocks)
+    return Report(
+        data=data,
+        audits=tuple(audits),
+        judgement=judgement,
+        summary=summarize_data(data, audits, judgement),
+        comparisons=tuple(compare(data)),
+        trouble=tuple(same_trouble(data)),
+        blocks=blocks,
+        spreads=tuple(_spread(topology, blocks) for topology in data.topologies),
+    )
+
+
+def _block_figures(data: BlockData) -> BlockFigures:
+    block = data.block
+    complete = [data] if block.state == "complete" else []
+    drained = None if block.drained_s is None or block.load_ended_s is None else block.drained_s - block.load_ended_s
+    quantiles = {name: completion_quantile(complete, name, q) for name, q in QUANTILES.items()}
+    return BlockFigures(
+        block=block.block,
+        round=block.round,
+        topology=block.topology,
+        state=block.state,
+        outcomes=outcomes(complete),
+        p50_ms=_number(quantiles["p50"]),
+        p95_ms=_number(quantiles["p95"]),
+        throughput_per_s=_number(throughput_per_s(complete)),
+        compensation_rate=_number(compensation_rate(complete)),
+        drained_after_s=drained,
+        dead_letters=block.dead_letters,
+    )
+
+
+def _number(figure: float | Missing) -> float | None:
+    return None if isinstance(figure, Missing) else figure
+
+
+def _spread(topology: str, blocks: Sequence[BlockFigures]) -> Spread:
+    medians = [block.p50_ms for block in blocks if block.topology == topology and block.p50_ms]
+    return Spread(topology, len(medians), max(medians) / min(medians) if len(medians) > 1 else None)

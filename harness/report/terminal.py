@@ -1,0 +1,224 @@
+"""A report for a terminal, 80 columns and wider; plain text where there is no terminal or no color is wanted.
+
+All text from the run goes through :func:`.wording.plain` and into ``Text``, never into markup: a saga id may hold brackets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.core.verdict import RunVerdict
+from harness.report.compare import COVERS
+from harness.report.model import Report
+from harness.report.tables import (
+    BLOCK_HEADINGS,
+    AnomalyRow,
+    Row,
+    anomaly_rows,
+    block_rows,
+    comparison_rows,
+    conclusion,
+    fault_rows,
+    headlines,
+    hop_rows,
+    no_anomaly_line,
+    spread_line,
+)
+from harness.report.wording import in_units, plain, told
+
+WIDE = 100
+"""From here on differences are told in their own unit too."""
+MAX_WIDTH = 140
+"""Wider lines are harder to read, not easier."""
+STYLES = {RunVerdict.PASS: "bold green", RunVerdict.FAIL: "bold red", RunVerdict.INCONCLUSIVE: "bold yellow"}
+"""Always beside the word: color alone tells nothing to some readers and to no log."""
+
+
+def print_report(console: Console, report: Report, page: str | None = None) -> None:
+    """Print all of it. ``page`` is where the HTML report lies."""
+    sheet = _Sheet(console)
+    _header(sheet, report)
+    _conclusions(sheet, report)
+    _reasons(sheet, report)
+    _instrument(sheet, report)
+    _comparison(sheet, report)
+    _blocks(sheet, report)
+    _faults(sheet, report)
+    _anomalies(sheet, report)
+    _footer(sheet, report, page)
+
+
+class _Sheet:
+    """A console, and what its abilities make of tables and headings."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._plain = console.no_color or not console.is_terminal
+        self.width = min(console.width, MAX_WIDTH)
+
+    def line(self, text: str | Text = "", indent: int = 0) -> None:
+        """One paragraph, wrapped."""
+        shown = text if isinstance(text, Text) else Text(text)
+        self._console.print(Padding(shown, (0, 0, 0, indent)), width=self.width, highlight=False)
+
+    def heading(self, text: str) -> None:
+        """A heading with an empty line before it."""
+        self.line()
+        self.line(Text(text, style="bold"))
+
+    def table(self, *headings: str, left: int = 1) -> Table:
+        """An empty table, the first ``left`` columns to the left, numbers to the right."""
+        table = Table(
+            box=None if self._plain else box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
+            header_style="dim",
+        )
+        for index, heading in enumerate(headings):
+            table.add_column(
+                Text(plain(heading)),
+                justify="left" if index < left else "right",
+                overflow="fold",
+                no_wrap=index < left,
+            )
+        return table
+
+    def show(self, table: Table) -> None:
+        """Print a table, two columns in."""
+        self._console.print(Padding(table, (0, 0, 0, 2)), width=self.width, highlight=False)
+
+
+def _header(sheet: _Sheet, report: Report) -> None:
+    run, settings = report.run, report.run.settings
+    verdict = report.judgement.verdict
+    title = Text("sagastorm run ")
+    title.append(plain(run.run_id), style="bold")
+    title.append("   ")
+    title.append(verdict.value.upper(), style=STYLES[verdict])
+    sheet.line(title)
+    sheet.line(
+        plain(
+            f"saga {settings.saga}, storm {settings.storm}, seed {settings.seed}, blocks {settings.interleave} of "
+            f"{settings.duration_s:g} s at {settings.rate_per_s:g}/s ({settings.arrivals})"
+        )
+    )
+    commit = f", commit {run.commit[:12]}" if run.commit else ""
+    sheet.line(plain(f"backend {run.backend_name} {run.backend_version}{commit}, started {run.started_at}"))
+
+
+def _conclusions(sheet: _Sheet, report: Report) -> None:
+    for comparison in report.comparisons:
+        sheet.heading(plain(f"{comparison.other} against {comparison.base}"))
+        for headline in headlines(comparison):
+            sheet.line(plain(conclusion(comparison, headline)), indent=2)
+
+
+def _reasons(sheet: _Sheet, report: Report) -> None:
+    if report.judgement.reasons:
+        sheet.heading(f"Why the verdict is {report.judgement.verdict.value}")
+        for reason in report.judgement.reasons:
+            sheet.line(plain(reason), indent=2)
+    notes = [*report.figure_notes, *report.judgement.remarks]
+    if notes:
+        sheet.heading("Notes")
+        for note in notes:
+            sheet.line(plain(note), indent=2)
+
+
+def _instrument(sheet: _Sheet, report: Report) -> None:
+    sheet.heading("Instrument: the backend by itself, before the load")
+    instrument = report.run.instrument
+    if instrument is None:
+        sheet.line("not measured", indent=2)
+        return
+    table = sheet.table("hop", "p50", "p95", "samples")
+    for row in hop_rows(report):
+        table.add_row(*_texts(row))
+    sheet.show(table)
+    sheet.line(f"CPU of our process for one bare AWS call: {instrument.call_cpu_ms:.2f} ms", indent=2)
+
+
+def _comparison(sheet: _Sheet, report: Report) -> None:
+    sheet.heading("Comparison")
+    wide = sheet.width >= WIDE
+    # A name for each difference is needed only where there are several; the heading above names the one.
+    differences = [
+        "difference" if len(report.comparisons) == 1 else f"{comparison.other} / {comparison.base}"
+        for comparison in report.comparisons
+    ]
+    units = [f"{name} in units" if len(differences) > 1 else "in units" for name in differences] if wide else []
+    table = sheet.table("", *report.topologies, *differences, *units)
+    for row in comparison_rows(report):
+        if row.starts_group:
+            table.add_row()
+        table.add_row(Text(row.label), *_texts(row.cells), *_difference_cells(row, wide=wide))
+    sheet.show(table)
+    if report.comparisons:
+        sheet.line()
+        sheet.line(f"Differences: {COVERS} ~: no difference lies within the interval. -: not measured.", indent=2)
+
+
+def _difference_cells(row: Row, *, wide: bool) -> list[Text]:
+    cells = [
+        Text("" if difference is None else told(difference), style="bold" if difference and difference.clear else "")
+        for difference in row.differences
+    ]
+    return cells + [Text("" if d is None else in_units(d)) for d in row.differences] if wide else cells
+
+
+def _blocks(sheet: _Sheet, report: Report) -> None:
+    sheet.heading("By block")
+    table = sheet.table(*BLOCK_HEADINGS, left=4)
+    for row in block_rows(report):
+        table.add_row(*_texts(row))
+    sheet.show(table)
+    if len(report.blocks) > 1:
+        sheet.line(spread_line(report), indent=2)
+
+
+def _faults(sheet: _Sheet, report: Report) -> None:
+    sheet.heading("Faults that struck")
+    rows = fault_rows(report)
+    if not rows:
+        sheet.line("The storm has no faults.", indent=2)
+        return
+    table = sheet.table("fault", *report.topologies, "sagas in common")
+    for fault, fired, common in rows:
+        table.add_row(*_texts([fault, *fired, common]))
+    sheet.show(table)
+
+
+def _anomalies(sheet: _Sheet, report: Report) -> None:
+    sheet.heading("Anomalies")
+    rows = anomaly_rows(report)
+    if not rows:
+        sheet.line(no_anomaly_line(report), indent=2)
+    for row in rows:
+        _anomaly(sheet, row)
+
+
+def _anomaly(sheet: _Sheet, row: AnomalyRow) -> None:
+    title = Text(f"{row.count} x ")
+    title.append(row.name, style="bold red")
+    title.append(f"  {row.where}")
+    sheet.line(title, indent=2)
+    sheet.line(row.witness, indent=4)
+
+
+def _footer(sheet: _Sheet, report: Report, page: str | None) -> None:
+    sheet.heading("Run it again")
+    sheet.line(plain(report.run.command), indent=2)
+    if page is not None:
+        sheet.line()
+        sheet.line(plain(f"Report: {page}"))
+
+
+def _texts(cells: Sequence[str]) -> list[Text]:
+    return [Text(plain(cell)) for cell in cells]

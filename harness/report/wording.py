@@ -1,0 +1,86 @@
+"""How figures and untrusted text are written, the same in the terminal, on the page and in Markdown."""
+
+from __future__ import annotations
+
+from harness.report.compare import Difference, Interval
+
+NOT_MEASURED = "-"
+ATTACHED = ("", "/s", "x")
+"""Units that follow the number without a space."""
+
+
+def plain(text: str) -> str:
+    """Text from outside (saga ids, errors, witnesses) without control characters: they could steer a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def number(value: float | None) -> str:
+    """Three figures or so, which is more than a run on a shared machine can tell apart."""
+    if value is None:
+        return NOT_MEASURED
+    if abs(value) >= 100 or value == 0:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def measured(value: float | None, unit: str) -> str:
+    """A number with its unit. A share (unit ``%``) is given as a fraction and told in per cent."""
+    if value is None:
+        return NOT_MEASURED
+    if unit == "%":
+        return f"{100 * value:.1f} %"
+    return f"{number(value)}{'' if unit in ATTACHED else ' '}{unit}"
+
+
+def signed(value: float, unit: str) -> str:
+    """As :func:`measured`, with the sign of a difference."""
+    if unit == "%":
+        return f"{100 * value:+.1f} pp"
+    text = measured(abs(value), unit)
+    return f"{'-' if value < 0 else '+'}{text}"
+
+
+def ratio(difference: Difference) -> str:
+    """``0.77x``, or the difference of a share."""
+    if difference.ratio is not None:
+        return f"{difference.ratio:.2f}x"
+    return NOT_MEASURED if difference.difference is None else signed(difference.difference, difference.unit)
+
+
+def ratio_interval(difference: Difference) -> str:
+    """``0.71 to 0.87``, of what :func:`ratio` tells; empty where there is no interval."""
+    if difference.ratio is not None:
+        bounds = difference.ratio_interval
+        return f"{bounds.low:.2f} to {bounds.high:.2f}" if bounds else ""
+    return _absolute(difference.difference_interval, difference.unit)
+
+
+def in_units(difference: Difference) -> str:
+    """``-61.5 ms (-77.1 to -36.6 ms)``: the difference itself, for what is told as a ratio; else empty."""
+    if difference.ratio is None or difference.difference is None:
+        return ""
+    bounds = _absolute(difference.difference_interval, difference.unit)
+    return signed(difference.difference, difference.unit) + (f" ({bounds})" if bounds else "")
+
+
+def told(difference: Difference) -> str:
+    """The ratio with its interval; ``~`` in front where the interval does not leave "no difference" out."""
+    if difference.difference is None:
+        return NOT_MEASURED
+    bounds = ratio_interval(difference)
+    if not bounds:
+        return f"{ratio(difference)} (no interval)"
+    return f"{'' if difference.clear else '~ '}{ratio(difference)} ({bounds})"
+
+
+def _absolute(interval: Interval | None, unit: str) -> str:
+    if interval is None:
+        return ""
+    scale = 100 if unit == "%" else 1
+    digits = 1 if max(abs(interval.low), abs(interval.high)) * scale < 100 else 0
+    return f"{scale * interval.low:+.{digits}f} to {scale * interval.high:+.{digits}f}"
+
+
+def count(value: int | None) -> str:
+    """A whole number with separators."""
+    return NOT_MEASURED if value is None else f"{value:,}"

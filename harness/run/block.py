@@ -1,0 +1,292 @@
+"""One topology's turn: a namespace, its processes, a load, and what is left of it in the history."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from chaos.injector import Port
+from chaos.storm import Storm
+from harness import registry
+from harness.aws import deploy
+from harness.aws.clients import open_clients
+from harness.aws.gateway import Gateway
+from harness.backends.base import Backend, Endpoints
+from harness.core.errors import BackendDied, EnvironmentFailure
+from harness.core.saga import Saga, Workload
+from harness.deployment import KEY_VARIABLE, Control, Deployment
+from harness.history.history import History
+from harness.history.records import Block, FaultRow
+from harness.history.spool import Spool
+from harness.load.arrivals import arrivals, round_seed, workload_plan
+from harness.load.plan import LoadPlan
+from harness.measure.exporter import start_exporter
+from harness.measure.metrics import Metrics
+from harness.run.collect import collect
+from harness.run.drain import drain
+from harness.run.processes import Fleet
+from harness.run.progress import Teller
+from harness.run.sampler import Sampler, dead_letters
+from harness.settings import RunSettings
+from harness.topologies.base import Deployed
+from harness.topologies.policy import RetryPolicy
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Which block this is, of which run."""
+
+    number: int
+    topology: str
+    round: int
+    run_id: str
+    folder: Path
+    settings: RunSettings
+    storm: Storm
+    policy: RetryPolicy
+    key: str
+
+    @property
+    def namespace(self) -> str:
+        """Names this block's resources and nobody else's."""
+        return f"ss-{self.run_id}-{self.number}"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where this block's processes write their records."""
+        return self.folder / "spool" / str(self.number)
+
+    @property
+    def targets_dir(self) -> Path:
+        """Where this block's processes announce their metrics."""
+        return self.folder / "targets" / str(self.number)
+
+    @property
+    def logs(self) -> Path:
+        """What this block's processes print."""
+        return self.folder / "logs" / str(self.number)
+
+    def plan(self, ingress_url: str, epoch_ns: int | None) -> LoadPlan:
+        """The load, once it is known where to."""
+        settings = self.settings
+        return LoadPlan(
+            saga=settings.saga,
+            topology=self.topology,
+            ingress_url=ingress_url,
+            audience=self.namespace,
+            seed=settings.seed,
+            round=self.round,
+            rate_per_s=settings.rate_per_s,
+            shape=settings.arrivals,
+            duration_s=settings.duration_s,
+            surges=tuple(self.storm.surges()),
+            cannot_pay_share=settings.cannot_pay_share,
+            out_of_stock_share=settings.out_of_stock_share,
+            epoch_ns=epoch_ns,
+            spool_dir=str(self.spool_dir),
+            targets_dir=str(self.targets_dir),
+            outcome_wait_s=settings.drain_limit_s,
+            max_in_flight=settings.max_in_flight,
+        )
+
+
+class SystemUnderTest:
+    """A block's resources and processes, from deployment to the reading of its tables."""
+
+    def __init__(self, turn: Turn, backend: Backend, history: History, teller: Teller) -> None:
+        self.turn = turn
+        self._backend = backend
+        self._history = history
+        self._teller = teller
+        self._saga: Saga = registry.saga(turn.settings.saga)
+        self._stack = AsyncExitStack()
+        self._control: Control | None = None
+        self.ingress_url = ""
+        self._windows = [(fault.name, fault.start_s, fault.end_s) for fault in turn.storm.faults]
+        # Any address will do: only the schedule is asked for, and it does not depend on it.
+        plan = turn.plan("http://127.0.0.1", None)
+        self._due_s = arrivals(plan)
+        self._workload: Workload = self._saga.workload(workload_plan(plan, len(self._due_s)))
+        self._block = Block(
+            block=turn.number,
+            topology=turn.topology,
+            round=turn.round,
+            namespace=turn.namespace,
+            duration_s=turn.settings.duration_s,
+            scheduled=len(self._due_s),
+            storm_windows=self._windows,
+        )
+
+    def now_s(self) -> float:
+        """Seconds since the load started; negative before it, and 0 while nobody knows when it will."""
+        return (time.monotonic_ns() - self._control.epoch_ns) / 1e9 if self._control else 0.0
+
+    async def start(self, endpoints: Endpoints) -> None:
+        """Deploy, fill the tables, start the ingress and the workers, and begin to sample."""
+        turn = self.turn
+        for folder in (turn.spool_dir, turn.targets_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._history.put_block(self._block)
+        self._spool_surges()
+        topology = registry.topology(turn.topology)
+        metrics_registry = CollectorRegistry()
+        metrics = Metrics(metrics_registry, topology=turn.topology, saga=turn.settings.saga)
+        clients = await self._stack.enter_async_context(
+            open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator)
+        )
+        self._gateway = Gateway(clients, metrics)
+        self._deployed: Deployed = await deploy.deploy(
+            self._gateway, self._saga, topology, turn.namespace, turn.policy
+        )
+        await deploy.seed(self._gateway, turn.namespace, self._workload.initial_items())
+        await self._start_fleet(self._deployment(endpoints))
+        start_exporter(metrics_registry, turn.targets_dir, "harness")
+        self._sampler = Sampler(
+            self._history,
+            turn.number,
+            targets_dir=turn.targets_dir,
+            spool_dir=turn.spool_dir,
+            gateway=self._gateway,
+            queue_urls=self._deployed.queue_urls,
+            metrics=metrics,
+            backend_pid=endpoints.pid,
+            now_s=self.now_s,
+        )
+
+    def begin(self, epoch_ns: int) -> None:
+        """The load starts at this monotonic time: the storm's clock runs, and samples are taken."""
+        self._control = Control(epoch_ns=epoch_ns)
+        self._fleet.steer(self._control)
+        self._sampling = asyncio.create_task(self._sampler.run())
+
+    def heal(self) -> None:
+        """Lift all faults."""
+        if self._control and self._control.storm_on:
+            self._control = Control(epoch_ns=self._control.epoch_ns, storm_on=False)
+            self._fleet.steer(self._control)
+            self._block = msgspec.structs.replace(self._block, load_ended_s=round(self.now_s(), 3))
+            self.note("the faults are lifted")
+
+    async def guard(self, work: asyncio.Future[Any]) -> None:
+        """Wait for ``work``; raises if the backend, a process or the sampling fails first."""
+        died = asyncio.ensure_future(self._backend.died())
+        watched = {work, died, self._fleet.failed, self._sampling}
+        try:
+            done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            died.cancel()
+        if died in done:
+            raise BackendDied(died.result())
+        if self._fleet.failed in done:
+            raise EnvironmentFailure(self._fleet.failed.result())
+        if self._sampling in done:
+            self._sampling.result()
+        await work
+
+    async def drain(self) -> None:
+        """Wait until queues and executions run empty."""
+        self.note("the drain begins")
+        drained = await drain(self._gateway, self._deployed, self.turn.settings.drain_limit_s)
+        self._block = msgspec.structs.replace(self._block, drained=drained, drained_s=round(self.now_s(), 3))
+        self.note("drained" if drained else "not drained within the limit")
+
+    async def collect(self, *, state: str = "complete") -> None:
+        """Stop the processes, take the last samples and read the tables."""
+        await self._sampler.sample_once()
+        letters = await dead_letters(self._gateway, self._deployed.queue_urls)
+        await self._fleet.stop()
+        turn = self.turn
+        await collect(self._gateway, self._history, turn.number, self._saga, self._workload, turn.namespace)
+        self._block = msgspec.structs.replace(self._block, state=state, collected=True, dead_letters=letters)
+
+    async def stop(self, problem: str | None = None) -> None:
+        """Let go of everything, whatever has happened; what was recorded is kept."""
+        if hasattr(self, "_sampling"):
+            self._sampling.cancel()
+            await asyncio.gather(self._sampling, return_exceptions=True)
+        if hasattr(self, "_fleet"):
+            await self._fleet.stop()
+        await self._stack.aclose()
+        if problem:
+            self._block = msgspec.structs.replace(self._block, state="aborted", problem=problem)
+            self.note(problem)
+        self._history.import_spool(self.turn.number, self.turn.spool_dir)
+        self._history.put_block(self._block)
+
+    def note(self, what: str) -> None:
+        """Remember that something happened to the run."""
+        self._history.add_event(self.turn.number, round(self.now_s(), 3), what)
+
+    def counts(self) -> str:
+        """What the clients know so far, in a few words."""
+        sagas = self._history.sagas(self.turn.number)
+        ended = sum(saga.outcome is not None for saga in sagas)
+        return f"{len(sagas)} of {self._block.scheduled} arrivals, {ended} ended"
+
+    def _deployment(self, endpoints: Endpoints) -> Path:
+        turn = self.turn
+        path = turn.folder / f"deployment-{turn.number}.json"
+        deployment = Deployment(
+            namespace=turn.namespace,
+            saga=turn.settings.saga,
+            topology=turn.topology,
+            urls=endpoints.urls,
+            region=endpoints.region,
+            emulator=endpoints.emulator,
+            deployed=self._deployed,
+            policy=turn.policy,
+            seed=round_seed(turn.settings.seed, turn.round),
+            workers=turn.settings.workers,
+            storm=msgspec.to_builtins(turn.storm),
+            spool_dir=str(turn.spool_dir),
+            targets_dir=str(turn.targets_dir),
+        )
+        path.write_bytes(msgspec.json.encode(deployment))
+        return path
+
+    async def _start_fleet(self, deployment: Path) -> None:
+        turn = self.turn
+        self._fleet = Fleet(turn.targets_dir, turn.logs, {KEY_VARIABLE: turn.key}, self._said)
+        python = [sys.executable, "-m"]
+        ingress, *_ = await asyncio.gather(
+            self._fleet.start("ingress", [*python, "harness.ingress.main", str(deployment)], restart=False),
+            *(
+                self._fleet.start("worker", [*python, "harness.worker.main", str(deployment)], restart=True)
+                for _ in range(turn.settings.workers)
+            ),
+        )
+        target = msgspec.json.decode((turn.targets_dir / f"{ingress.name}.json").read_bytes())
+        self.ingress_url = f"http://{target[0]['targets'][0]}"
+
+    def _said(self, text: str) -> None:
+        self._teller.say(f"  {text}")
+        self.note(text)
+
+    def _spool_surges(self) -> None:
+        """A surge strikes before the load, in the schedule: its arrivals are its strikes."""
+        with Spool(self.turn.spool_dir / "schedule.jsonl") as spool:
+            for fault in self.turn.storm.faults:
+                if registry.lookup("fault", fault.kind).port is not Port.ARRIVALS:
+                    continue
+                for arrival, due_s in enumerate(self._due_s):
+                    if fault.start_s <= due_s < fault.end_s:
+                        spool.write(
+                            FaultRow(
+                                t_s=due_s,
+                                worker="schedule",
+                                fault=fault.name,
+                                saga_id="",
+                                arrival=arrival,
+                                participant="",
+                                step="arrival",
+                                attempt="0.0",
+                            )
+                        )

@@ -1,0 +1,165 @@
+"""What the backend does by itself, measured before the first load: the yardstick beside the results."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from statistics import median, quantiles
+from typing import Any
+from uuid import uuid4
+
+from harness.aws.dynamo_store import to_dynamo
+from harness.history.run_file import Instrument, Reading
+
+SAMPLES = 60
+STATES = 10
+CPU_CALLS = 300
+CPU_CONCURRENCY = 8
+_ROLE = "arn:aws:iam::000000000000:role/sagastorm"
+
+
+async def read_instrument(clients: dict[str, Any], namespace: str) -> Instrument:
+    """Time the backend's hops, one at a time, and the CPU of a bare call. Takes about two seconds.
+
+    Works on the clients themselves, with no storm, no metrics and nothing else running.
+    """
+    probe = await _Probe.make(clients, f"{namespace}-probe")
+    state_ms = await probe.state_transition_ms()
+    return Instrument(
+        hops={
+            "queue": _reading(await _timed(probe.queue_hop)),
+            "bus_to_queue": _reading(await _timed(probe.bus_hop)),
+            "state_transition": _reading(state_ms),
+            "conditional_write": _reading(await _timed(probe.write)),
+        },
+        call_cpu_ms=await probe.call_cpu_ms(),
+    )
+
+
+class _Probe:
+    """A queue, a bus with a rule, two state machines and a table of its own."""
+
+    def __init__(self, clients: dict[str, Any], name: str, queue_url: str, machines: dict[int, str]) -> None:
+        self._clients = clients
+        self._name = name
+        self._queue_url = queue_url
+        self._machines = machines
+
+    @classmethod
+    async def make(cls, clients: dict[str, Any], name: str) -> _Probe:
+        queue_url = (await clients["sqs"].create_queue(QueueName=name))["QueueUrl"]
+        attributes = await clients["sqs"].get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+        await clients["events"].create_event_bus(Name=name)
+        await clients["events"].put_rule(
+            Name=name, EventBusName=name, EventPattern=json.dumps({"source": ["sagastorm.probe"]})
+        )
+        await clients["events"].put_targets(
+            Rule=name, EventBusName=name, Targets=[{"Id": "queue", "Arn": attributes["Attributes"]["QueueArn"]}]
+        )
+        await clients["dynamodb"].create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        machines = {}
+        for passes in (0, STATES):
+            made = await clients["stepfunctions"].create_state_machine(
+                name=f"{name}-{passes}", definition=json.dumps(_machine(passes, queue_url)), roleArn=_ROLE
+            )
+            machines[passes] = made["stateMachineArn"]
+        return cls(clients, name, queue_url, machines)
+
+    async def queue_hop(self) -> None:
+        await self._received_after(
+            lambda: self._clients["sqs"].send_message(QueueUrl=self._queue_url, MessageBody="probe")
+        )
+
+    async def bus_hop(self) -> None:
+        entry = {"EventBusName": self._name, "Source": "sagastorm.probe", "DetailType": "Probe", "Detail": "{}"}
+        await self._received_after(lambda: self._clients["events"].put_events(Entries=[entry]))
+
+    async def write(self) -> None:
+        await self._clients["dynamodb"].transact_write_items(
+            TransactItems=[
+                {
+                    "Put": {
+                        "TableName": self._name,
+                        "Item": to_dynamo({"id": f"{uuid4().hex}-{which}", "text": "x" * 100}),
+                        "ConditionExpression": "attribute_not_exists(id)",
+                    }
+                }
+                for which in range(3)
+            ]
+        )
+
+    async def state_transition_ms(self) -> list[float]:
+        """Ten more states in a row, divided by ten; paired runs, so that the start and the send cancel out."""
+        differences = []
+        for _ in range(SAMPLES // 3):
+            took = {passes: await self._execution_ms(arn) for passes, arn in self._machines.items()}
+            differences.append(max(0.0, (took[STATES] - took[0]) / STATES))
+        return differences
+
+    async def call_cpu_ms(self) -> float:
+        """CPU time of this process for one call, the mean of a saga's three: write, send, put."""
+        entry = {"EventBusName": self._name, "Source": "sagastorm.cpu", "DetailType": "Probe", "Detail": "{}"}
+        calls: list[Callable[[], Awaitable[Any]]] = [
+            self.write,
+            lambda: self._clients["sqs"].send_message(QueueUrl=self._queue_url, MessageBody="probe"),
+            lambda: self._clients["events"].put_events(Entries=[entry]),
+        ]
+
+        async def caller(first: int) -> None:
+            for number in range(first, CPU_CALLS, CPU_CONCURRENCY):
+                await calls[number % len(calls)]()
+
+        started = time.process_time()
+        await asyncio.gather(*(caller(first) for first in range(CPU_CONCURRENCY)))
+        return round(1000 * (time.process_time() - started) / CPU_CALLS, 4)
+
+    async def _execution_ms(self, machine: str) -> float:
+        started = time.perf_counter()
+        await self._received_after(
+            lambda: self._clients["stepfunctions"].start_execution(stateMachineArn=machine, input="{}")
+        )
+        return 1000 * (time.perf_counter() - started)
+
+    async def _received_after(self, send: Callable[[], Awaitable[Any]]) -> None:
+        """The receiver waits before the message is sent, as a busy consumer's long poll would."""
+        receiving = asyncio.ensure_future(
+            self._clients["sqs"].receive_message(QueueUrl=self._queue_url, WaitTimeSeconds=5)
+        )
+        await send()
+        for message in (await receiving).get("Messages", []):
+            await self._clients["sqs"].delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+async def _timed(hop: Callable[[], Awaitable[None]]) -> list[float]:
+    took_ms = []
+    for _ in range(SAMPLES):
+        started = time.perf_counter()
+        await hop()
+        took_ms.append(1000 * (time.perf_counter() - started))
+    return took_ms
+
+
+def _reading(took_ms: list[float]) -> Reading:
+    return Reading(
+        p50_ms=round(median(took_ms), 3), p95_ms=round(quantiles(took_ms, n=20)[-1], 3), samples=len(took_ms)
+    )
+
+
+def _machine(passes: int, queue_url: str) -> dict[str, Any]:
+    """``passes`` Pass states, then a message."""
+    states: dict[str, Any] = {f"P{i}": {"Type": "Pass", "Next": f"P{i + 1}"} for i in range(passes)}
+    states[f"P{passes}"] = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage",
+        "Parameters": {"QueueUrl": queue_url, "MessageBody": "probe"},
+        "TimeoutSeconds": 5,
+        "End": True,
+    }
+    return {"StartAt": "P0", "States": states}

@@ -1,0 +1,145 @@
+"""Scrapes every process of a block once a second, as Prometheus would, into the run's history."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from harness.aws.deploy import DEAD, queue_depths
+from harness.aws.gateway import TRANSIENT, Gateway
+from harness.history.history import History
+from harness.history.records import Sample
+from harness.measure.metrics import Metrics
+
+INTERVAL_S = 1.0
+SCRAPE_LIMIT_S = 2.0
+_KEPT = ("sagastorm_", "process_cpu_seconds_total", "process_resident_memory_bytes")
+
+log = logging.getLogger(__name__)
+
+
+class _Target(msgspec.Struct):
+    targets: list[str]
+    labels: dict[str, str]
+
+
+_targets: msgspec.json.Decoder[list[_Target]] = msgspec.json.Decoder(list[_Target])
+
+
+class Sampler:
+    """Samples one block: all announced processes, the backend's CPU time, the queues' depths."""
+
+    def __init__(
+        self,
+        history: History,
+        block: int,
+        *,
+        targets_dir: Path,
+        spool_dir: Path,
+        gateway: Gateway,
+        queue_urls: dict[str, str],
+        metrics: Metrics,
+        backend_pid: int | None,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._history = history
+        self._block = block
+        self._targets_dir = targets_dir
+        self._spool_dir = spool_dir
+        self._gateway = gateway
+        self._queue_urls = queue_urls
+        self._metrics = metrics
+        self._backend = psutil.Process(backend_pid) if backend_pid else None
+        self._now_s = now_s
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SCRAPE_LIMIT_S)) as session:
+            while True:
+                await self._sample(session)
+                due = max(due + INTERVAL_S, loop.time())
+                await asyncio.sleep(due - loop.time())
+
+    async def sample_once(self) -> None:
+        """One more reading, so that the last second counts."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SCRAPE_LIMIT_S)) as session:
+            await self._sample(session)
+
+    async def _sample(self, session: aiohttp.ClientSession) -> None:
+        t_s = round(self._now_s(), 3)
+        await self._read_queues()
+        scraped = await asyncio.gather(*(self._scrape(session, *target) for target in self._announced()))
+        samples = [
+            Sample(t_s=t_s, target=process, metric=name, labels=labels, value=value)
+            for process, series in scraped
+            for name, labels, value in series
+        ]
+        self._history.add_samples(self._block, [*samples, *self._backend_sample(t_s)])
+        self._history.import_spool(self._block, self._spool_dir)
+
+    def _announced(self) -> Iterator[tuple[str, str]]:
+        for path in sorted(self._targets_dir.glob("*.json")):
+            for target in _targets.decode(path.read_bytes()):
+                yield target.labels["process"], target.targets[0]
+
+    async def _scrape(
+        self, session: aiohttp.ClientSession, process: str, address: str
+    ) -> tuple[str, list[tuple[str, dict[str, str], float]]]:
+        try:
+            async with session.get(f"http://{address}/metrics") as response:
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.info("%s does not answer a scrape: %s", process, error)
+            return process, []
+        wanted = "\n".join(line for line in text.splitlines() if _is_wanted(line)) + "\n"
+        return process, [
+            (sample.name, sample.labels, sample.value)
+            for family in text_string_to_metric_families(wanted)
+            for sample in family.samples
+        ]
+
+    async def _read_queues(self) -> None:
+        depths = await asyncio.gather(
+            *(queue_depths(self._gateway, url) for url in self._queue_urls.values()), return_exceptions=True
+        )
+        for name, depth in zip(self._queue_urls, depths, strict=True):
+            if isinstance(depth, BaseException):
+                log.info("queue %s cannot be read: %s", name, depth)
+                continue
+            for state, messages in depth.items():
+                self._metrics.queue(name, state, messages)
+
+    def _backend_sample(self, t_s: float) -> list[Sample]:
+        if self._backend is None:
+            return []
+        try:
+            times = self._backend.cpu_times()
+            name = f"backend-{self._backend.pid}"
+        except psutil.Error:
+            return []
+        return [
+            Sample(t_s=t_s, target=name, metric="process_cpu_seconds_total", labels={}, value=times.user + times.system)
+        ]
+
+
+def _is_wanted(line: str) -> bool:
+    """Series of ours, without the buckets, whose exact counterparts are in the client's records."""
+    return line.startswith(_KEPT) and "_bucket{" not in line and "_created" not in line
+
+
+async def dead_letters(gateway: Gateway, queue_urls: dict[str, str]) -> int | None:
+    """Messages in all dead-letter queues together; ``None`` where they cannot be read."""
+    try:
+        depths = await asyncio.gather(*(queue_depths(gateway, url + DEAD) for url in queue_urls.values()))
+    except TRANSIENT:
+        return None
+    return sum(sum(depth.values()) for depth in depths)

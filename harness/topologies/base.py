@@ -1,0 +1,121 @@
+"""What a topology is: a compiler from the saga definition to AWS resources, and the way messages then travel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from harness.aws.gateway import Gateway
+from harness.core.envelope import Envelope
+from harness.core.saga import Outcome, Saga
+from harness.participants.dispatcher import Reply
+from harness.topologies.policy import RetryPolicy
+
+OUTCOMES = "outcomes"
+"""The subscriber that hears how sagas end: the ingress."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An EventBridge rule with one target, the queue of ``subscriber``."""
+
+    subscriber: str
+    event_types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """The AWS resources of one saga in one topology, before any of them exists.
+
+    ``queues`` names the subscribers that have a queue with a dead-letter queue: every participant, and
+    :data:`OUTCOMES`. ``has_state_machine``: :meth:`Topology.state_machine` gives its definition once there are queues.
+    """
+
+    queues: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    has_state_machine: bool
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """The same resources, made: where each of them is."""
+
+    queue_urls: dict[str, str]
+    bus: str
+    state_machine_arn: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message that asks a participant for a step.
+
+    ``retry`` is the number of commands that an orchestrator had sent for the step before this one, ``None`` where
+    there is no orchestrator; ``receives`` how often the queue has handed this message out. ``extra`` is the topology's
+    own.
+    """
+
+    envelope: Envelope
+    participant: str
+    step: str
+    retry: int | None = None
+    receives: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> str:
+        """``<retry>.<receives>``, as records and fault decisions name it."""
+        return f"{self.retry or 0}.{self.receives}"
+
+
+class Connection(Protocol):
+    """A topology in use by one process."""
+
+    async def start(self, envelope: Envelope) -> None:
+        """Start a saga. Starting one that was started before is a success and starts nothing."""
+        ...
+
+    def read(self, participant: str, body: str, receives: int) -> Delivery:
+        """The step that a message asks for. Raises ``msgspec.DecodeError`` or ``KeyError`` for a message that is none."""
+        ...
+
+    async def reply(self, delivery: Delivery, reply: Reply) -> None:
+        """Tell whoever must know how the step ended. Returns when it is certain that they will."""
+        ...
+
+
+class Topology(Protocol):
+    """One file, one topology; its name on the command line is its entry point's."""
+
+    def blueprint(self, saga: Saga) -> Blueprint:
+        """The resources that the saga needs."""
+        ...
+
+    def state_machine(self, saga: Saga, deployed: Deployed, policy: RetryPolicy) -> dict[str, Any] | None:
+        """The state machine in Amazon States Language, if there is one."""
+        ...
+
+    def connect(self, gateway: Gateway, saga: Saga, deployed: Deployed) -> Connection:
+        """Start using it."""
+        ...
+
+
+def ending_events(saga: Saga) -> dict[str, Outcome]:
+    """The events that end a saga, and how it has then ended."""
+    endings = {saga.steps[-1].succeeded: Outcome.COMPLETED}
+    if saga.after_compensation:
+        endings[saga.after_compensation[-1].succeeded] = Outcome.COMPENSATED
+    elif first_undo := saga.steps[0].compensation:
+        endings[first_undo.succeeded] = Outcome.COMPENSATED
+    return endings
+
+
+def outcome_rule(saga: Saga) -> Rule:
+    """How the ingress hears of endings: the same in every topology."""
+    return Rule(OUTCOMES, tuple(ending_events(saga)))
+
+
+def event_source(saga: Saga) -> str:
+    """The ``source`` of a saga's events."""
+    return f"sagastorm.{saga.name}"

@@ -1,0 +1,128 @@
+"""From a message to a reply: who asks, what for, what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import msgspec
+
+from harness.aws.gateway import TRANSIENT
+from harness.core import identity
+from harness.core.saga import Command, Saga
+from harness.core.subject import SUBJECTS, Subject
+from harness.history.records import StepRow
+from harness.history.spool import Spool
+from harness.measure.metrics import Metrics
+from harness.participants.dispatcher import Dispatcher, Reply
+from harness.topologies.base import Connection, Delivery
+from harness.worker.ports import Received, Work
+
+
+class Unreadable(Exception):
+    """The message asks for nothing that this participant does, or not in a trusted name. No retry will change that."""
+
+
+def participant_work(saga: Saga, dispatcher: Dispatcher) -> Work:
+    """The participants' own code, behind the port that faults may wrap."""
+    decoder: msgspec.json.Decoder[object] = msgspec.json.Decoder(saga.request)
+
+    async def work(delivery: Delivery) -> Reply:
+        envelope = delivery.envelope
+        return await dispatcher.handle(Command(envelope.saga_id, delivery.step, decoder.decode(envelope.request)))
+
+    return work
+
+
+class Processing:
+    """Handles deliveries for all participants of one worker process."""
+
+    def __init__(
+        self,
+        saga: Saga,
+        work: Work,
+        connection: Connection,
+        *,
+        worker: str,
+        spool: Spool,
+        metrics: Metrics,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._undoing = {work.name for work in saga.works().values() if work.undoes}
+        self._work = work
+        self._connection = connection
+        self._worker = worker
+        self._spool = spool
+        self._metrics = metrics
+        self._now_s = now_s
+
+    async def __call__(self, received: Received) -> None:
+        """Take the step and tell how it ended. Raises one of ``TRANSIENT`` where it must be delivered again."""
+        delivery = received.delivery
+        envelope = delivery.envelope
+        SUBJECTS.set(
+            (
+                Subject(
+                    envelope.saga_id,
+                    envelope.arrival,
+                    envelope.scheduled_s,
+                    delivery.participant,
+                    delivery.step,
+                    delivery.attempt,
+                ),
+            )
+        )
+        started = time.perf_counter()
+        try:
+            reply = await self._work(delivery)
+        except TRANSIENT as error:
+            self._record(delivery, started, "error", detail=str(error))
+            raise
+        self._record(delivery, started, reply.result, replayed=reply.replayed, detail=reply.reason)
+        if reply.replayed:
+            self._metrics.duplicate(delivery.step, suppressed=True)
+        elif delivery.step in self._undoing:
+            self._metrics.compensation(delivery.participant, delivery.step)
+        await self._connection.reply(delivery, reply)
+
+    def _record(
+        self, delivery: Delivery, started: float, result: str, *, replayed: bool = False, detail: str | None = None
+    ) -> None:
+        self._metrics.step(delivery.participant, delivery.step, "replayed" if replayed else result)
+        self._spool.write(
+            StepRow(
+                t_s=round(self._now_s(), 4),
+                worker=self._worker,
+                participant=delivery.participant,
+                saga_id=delivery.envelope.saga_id,
+                arrival=delivery.envelope.arrival,
+                step=delivery.step,
+                result=result,
+                replayed=replayed,
+                attempt=delivery.attempt,
+                took_ms=round(1000 * (time.perf_counter() - started), 2),
+                detail=detail,
+            )
+        )
+
+
+class Reader:
+    """Reads messages and counts them by layer; trusts no identity that it has not verified."""
+
+    def __init__(self, connection: Connection, metrics: Metrics, key: str, audience: str) -> None:
+        self._connection = connection
+        self._metrics = metrics
+        self._verify = lru_cache(maxsize=4096)(lambda token: identity.verify(key, token, audience))
+
+    def __call__(self, participant: str, body: str, receives: int) -> Delivery:
+        """Raises :class:`Unreadable`."""
+        try:
+            delivery = self._connection.read(participant, body, receives)
+            self._verify(delivery.envelope.identity)
+        except (msgspec.DecodeError, KeyError, identity.InvalidIdentity) as error:
+            raise Unreadable(str(error)) from error
+        self._metrics.tried("delivery", retries=int(receives > 1))
+        if delivery.retry is not None and receives == 1:
+            self._metrics.tried("stepfunctions", retries=int(delivery.retry > 0))
+        return delivery

@@ -1,0 +1,247 @@
+"""Bugs of what is between participants: routes, state machines, acknowledgements, the front door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness.core.errors import Indefinite
+from harness.core.saga import Outcome
+from harness.core.seeded import uniform
+from harness.participants.dispatcher import Reply
+from harness.sagas.create_order import SAGA
+from harness.topologies.base import ending_events
+from harness.topologies.choreographed import Subscription, subscriptions
+from tests.planted_bugs.planted import BITTEN, PlantedBug, fired, handled, with_result
+from tests.world.actors import Ingress, Worker
+from tests.world.bus import Delivery, Message
+from tests.world.drivers import Choreography, Driver, Orchestration, state_machine
+from tests.world.trouble import Crashed, Trouble
+from tests.world.world import Parts, Plan, World
+
+CHOREOGRAPHED = ("choreographed",)
+ORCHESTRATED = ("orchestrated",)
+
+
+class _AcknowledgesFirst(Worker):
+    """The queue forgets the message before the work is done."""
+
+    async def handle(self, delivery: Delivery) -> None:
+        try:
+            await super().handle(delivery)
+        except (Crashed, Indefinite):
+            self.world.fired[BITTEN] += 1
+
+
+class _AnswersOnce(Worker):
+    """A duplicate is suppressed, and with it the answer that may have been lost the first time."""
+
+    def tell(self, delivery: Delivery, reply: Reply) -> None:
+        if reply.replayed:
+            self.world.fired[BITTEN] += 1
+        else:
+            super().tell(delivery, reply)
+
+
+class _LosesEvents(Choreography):
+    """One event in twenty is published and never arrives."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.parts.saga, world.bus)
+        self._world = world
+
+    def publish(self, saga_id: str, event: str) -> None:
+        if uniform(self._world.plan.trouble.seed, "lost event", saga_id, event) < 0.05:
+            self._world.fired[BITTEN] += 1
+        else:
+            super().publish(saga_id, event)
+
+
+class _StartsForgedRequests(Ingress):
+    """The client is turned away, its saga is not."""
+
+    def forged(self, saga_id: str) -> None:
+        self.world.fired[BITTEN] += 1
+        self.world.driver.start(saga_id)
+
+
+def _rerouted(
+    change: Callable[[list[Subscription]], Sequence[Subscription]], bites: Callable[[Message], bool]
+) -> Callable[[Parts], Parts]:
+    class Rerouted(Choreography):
+        def __init__(self, world: World) -> None:
+            super().__init__(world.parts.saga, world.bus, change(list(subscriptions(world.parts.saga))))
+            self._world = world
+
+        def reply(self, message: Message, reply: Reply) -> None:
+            self._world.fired[BITTEN] += bites(message)
+            super().reply(message, reply)
+
+    return lambda parts: replace(parts, topology=Rerouted)
+
+
+def _recompiled(change: Callable[[dict[str, Any]], None], bites: Callable[[Message], bool]) -> Callable[[Parts], Parts]:
+    class Recompiled(Orchestration):
+        def __init__(self, world: World) -> None:
+            machine = state_machine(world.parts.saga)
+            change(machine["States"])
+            super().__init__(world.parts.saga, world.bus, world.simulation, world.plan.trouble.seed, machine)
+            self._world = world
+
+        def reply(self, message: Message, reply: Reply) -> None:
+            self._world.fired[BITTEN] += bites(message)
+            super().reply(message, reply)
+
+    def topology(world: World) -> Driver:
+        return Recompiled(world)
+
+    return lambda parts: replace(parts, topology=topology)
+
+
+def _asked_for(work: str) -> Callable[[Message], bool]:
+    return lambda message: message.work == work
+
+
+def _reject_before_refund(routes: list[Subscription]) -> Sequence[Subscription]:
+    order = {
+        "InventoryUnavailable": ("order", "reject"),
+        "OrderRejected": ("payment", "refund"),
+        "PaymentRefunded": ("notification", "cancel"),
+    }
+    return [
+        replace(route, participant=order[route.event][0], work=order[route.event][1]) if route.event in order else route
+        for route in routes
+    ]
+
+
+def _reject_state_before_refund(states: dict[str, Any]) -> None:
+    states["Reserve"]["Catch"][0]["Next"] = "Reject"
+    states["Reject"]["Next"] = "Refund"
+    states["Refund"]["Next"] = "Cancel"
+
+
+def _also_on(event: str, participant: str, work: str) -> Callable[[list[Subscription]], Sequence[Subscription]]:
+    return lambda routes: [*routes, Subscription(participant, event, work, ())]
+
+
+def _always_tells_completed(states: dict[str, Any]) -> None:
+    events = {outcome: event for event, outcome in ending_events(SAGA).items()}
+    states["PublishCompensated"]["Parameters"]["Entries"][0]["DetailType"] = events[Outcome.COMPLETED]
+
+
+def _compensates_a_slow_approval(states: dict[str, Any]) -> None:
+    states["Approve"] |= {"Retry": [], "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Release"}]}
+
+
+def _catches_refusals_only(states: dict[str, Any]) -> None:
+    for state in states.values():
+        if "Catch" in state:
+            state["Catch"] = [catch for catch in state["Catch"] if catch["ErrorEquals"] != ["States.ALL"]]
+
+
+def _takes_timeouts_for_refusals(states: dict[str, Any]) -> None:
+    for state in states.values():
+        if "Catch" in state:
+            refused, unknown = state["Catch"]
+            unknown["Next"] = refused["Next"]
+
+
+_CRASHES = Plan(trouble=Trouble(crash=0.1))
+_LATE = Plan(trouble=Trouble(delay=0.3, delay_s=30.0))
+
+TOPOLOGY_BUGS = (
+    PlantedBug(
+        "acknowledged-before-commit",
+        frozenset({"unresolved-saga"}),
+        lambda parts: replace(parts, worker=_AcknowledgesFirst),
+        occasions=fired("crash before commit"),
+        plan=_CRASHES,
+        topologies=CHOREOGRAPHED,  # an orchestrator sends its command again
+    ),
+    PlantedBug(
+        "duplicate-not-answered",
+        frozenset({"unresolved-saga"}),
+        lambda parts: replace(parts, worker=_AnswersOnce),
+        occasions=fired("crash after commit"),
+        plan=_CRASHES,
+        topologies=CHOREOGRAPHED,
+    ),
+    PlantedBug(
+        "lost-event",
+        frozenset({"unresolved-saga"}),
+        lambda parts: replace(parts, topology=_LosesEvents),
+        occasions=handled("confirm"),
+        topologies=CHOREOGRAPHED,
+    ),
+    PlantedBug(
+        "forged-request-started",
+        frozenset({"effect-without-saga"}),
+        lambda parts: replace(parts, ingress=_StartsForgedRequests),
+        occasions=fired("forged"),
+        plan=Plan(forged_share=0.2),
+    ),
+    PlantedBug(
+        "rejected-before-refunded, by its routes",
+        frozenset({"compensation-order"}),
+        _rerouted(_reject_before_refund, _asked_for("refund")),
+        occasions=handled("refund"),
+        topologies=CHOREOGRAPHED,
+    ),
+    PlantedBug(
+        "rejected-before-refunded, by its states",
+        frozenset({"compensation-order"}),
+        _recompiled(_reject_state_before_refund, _asked_for("refund")),
+        occasions=handled("refund"),
+        topologies=ORCHESTRATED,
+    ),
+    PlantedBug(
+        "confirmed-despite-refusal",
+        frozenset({"split-ending", "effect-missing", "compensation-after-pivot"}),
+        _rerouted(
+            _also_on("InventoryUnavailable", "notification", "confirm"),
+            lambda message: message.work == "confirm",
+        ),
+        occasions=handled("reserve", "refused"),
+        topologies=CHOREOGRAPHED,
+    ),
+    PlantedBug(
+        "always-tells-completed",
+        # Taken at its word, the saga also lacks the steps of a completed one.
+        frozenset({"split-ending", "effect-missing"}),
+        _recompiled(_always_tells_completed, _asked_for("cancel")),
+        occasions=handled("cancel"),
+        topologies=ORCHESTRATED,
+    ),
+    PlantedBug(
+        "released-after-approval",
+        frozenset({"compensation-after-pivot"}),
+        _rerouted(_also_on("OrderApproved", "inventory", "release"), _asked_for("release")),
+        occasions=handled("approve"),
+        topologies=CHOREOGRAPHED,
+    ),
+    PlantedBug(
+        "slow-approval-compensated",
+        frozenset({"compensation-after-pivot"}),
+        _recompiled(_compensates_a_slow_approval, _asked_for("release")),
+        occasions=lambda world: sum(row.step == "approve" and row.replayed for row in world.step_rows),
+        plan=_LATE,
+        topologies=ORCHESTRATED,
+    ),
+    PlantedBug(
+        "timeout-not-caught",
+        frozenset({"unresolved-saga"}),
+        _recompiled(_catches_refusals_only, lambda _: False),
+        occasions=with_result("tombstoned"),
+        plan=_LATE,
+        topologies=ORCHESTRATED,
+    ),
+    PlantedBug(
+        "timeout-taken-for-a-refusal",
+        frozenset({"compensation-missing", "late-step", "split-ending"}),
+        _recompiled(_takes_timeouts_for_refusals, lambda _: False),
+        occasions=with_result("tombstoned"),
+        plan=_LATE,
+        topologies=ORCHESTRATED,
+    ),
+)
