@@ -38,9 +38,7 @@ def _option(name: str, help_text: str) -> typer.models.OptionInfo:
 
 Saga = Annotated[str | None, _option("saga", "Which saga [create-order].")]
 Topology = Annotated[str | None, _option("topology", "both, or a comma-separated list of topologies [both].")]
-Interleave = Annotated[
-    str | None, _option("interleave", "One letter a block; A is the first topology [ABBA for two].")
-]
+Interleave = Annotated[str | None, _option("interleave", "One letter a block; A is the first topology [ABBA for two].")]
 StormName = Annotated[str | None, _option("storm", "Name of a shipped storm, or a .toml file [default].")]
 Scenario = Annotated[str | None, _option("scenario", "Name of a shipped scenario, or a locustfile [the saga's].")]
 Rate = Annotated[str | None, _option("rate", "Sagas per second that arrive [25].")]

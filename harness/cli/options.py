@@ -49,7 +49,9 @@ def _number(low: float, high: float, *, above: bool = False) -> Callable[[str], 
         except ValueError:
             value = math.nan
         if not (low < value <= high if above else low <= value <= high):
-            raise Invalid(f"a number {'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}")
+            raise Invalid(
+                f"a number {'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}"
+            )
         return value
 
     return read
@@ -186,7 +188,9 @@ def _consistent(made: RunSettings, given: Mapping[str, Any], problems: list[Prob
         changes["interleave"] = letters + letters[::-1]
     elif unknown := sorted(set(made.interleave) - {chr(ord("A") + i) for i in range(len(made.topologies))}):
         problems.append(
-            Problem("interleave", made.interleave, f"letters for {len(made.topologies)} topologies, not {''.join(unknown)}")
+            Problem(
+                "interleave", made.interleave, f"letters for {len(made.topologies)} topologies, not {''.join(unknown)}"
+            )
         )
     if "scenario" not in given:
         changes["scenario"] = scenarios.for_saga(made.saga)

@@ -6,7 +6,6 @@ import asyncio
 import sys
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from chaos.injector import Port
-from chaos.storm import Storm
 from harness import registry
-from harness.aws import deploy
 from harness.aws.clients import open_clients
 from harness.aws.gateway import Gateway
+from harness.aws.tables import seed
 from harness.backends.base import Backend, Endpoints
 from harness.core.errors import BackendDied, EnvironmentFailure
 from harness.core.saga import Saga, Workload
@@ -26,8 +24,7 @@ from harness.deployment import KEY_VARIABLE, Control, Deployment
 from harness.history.history import History
 from harness.history.records import Block, FaultRow
 from harness.history.spool import Spool
-from harness.load.arrivals import arrivals, round_seed, workload_plan
-from harness.load.plan import LoadPlan
+from harness.load.arrivals import arrivals, digest, round_seed, workload_plan
 from harness.measure.exporter import start_exporter
 from harness.measure.metrics import Metrics
 from harness.run.collect import collect
@@ -35,67 +32,9 @@ from harness.run.drain import drain
 from harness.run.processes import Fleet
 from harness.run.progress import Teller
 from harness.run.sampler import Sampler, dead_letters
-from harness.settings import RunSettings
+from harness.run.turn import Turn
 from harness.topologies.base import Deployed
-from harness.topologies.policy import RetryPolicy
-
-
-@dataclass(frozen=True)
-class Turn:
-    """Which block this is, of which run."""
-
-    number: int
-    topology: str
-    round: int
-    run_id: str
-    folder: Path
-    settings: RunSettings
-    storm: Storm
-    policy: RetryPolicy
-    key: str
-
-    @property
-    def namespace(self) -> str:
-        """Names this block's resources and nobody else's."""
-        return f"ss-{self.run_id}-{self.number}"
-
-    @property
-    def spool_dir(self) -> Path:
-        """Where this block's processes write their records."""
-        return self.folder / "spool" / str(self.number)
-
-    @property
-    def targets_dir(self) -> Path:
-        """Where this block's processes announce their metrics."""
-        return self.folder / "targets" / str(self.number)
-
-    @property
-    def logs(self) -> Path:
-        """What this block's processes print."""
-        return self.folder / "logs" / str(self.number)
-
-    def plan(self, ingress_url: str, epoch_ns: int | None) -> LoadPlan:
-        """The load, once it is known where to."""
-        settings = self.settings
-        return LoadPlan(
-            saga=settings.saga,
-            topology=self.topology,
-            ingress_url=ingress_url,
-            audience=self.namespace,
-            seed=settings.seed,
-            round=self.round,
-            rate_per_s=settings.rate_per_s,
-            shape=settings.arrivals,
-            duration_s=settings.duration_s,
-            surges=tuple(self.storm.surges()),
-            cannot_pay_share=settings.cannot_pay_share,
-            out_of_stock_share=settings.out_of_stock_share,
-            epoch_ns=epoch_ns,
-            spool_dir=str(self.spool_dir),
-            targets_dir=str(self.targets_dir),
-            outcome_wait_s=settings.drain_limit_s,
-            max_in_flight=settings.max_in_flight,
-        )
+from harness.topologies.deploy import deploy
 
 
 class SystemUnderTest:
@@ -109,6 +48,8 @@ class SystemUnderTest:
         self._saga: Saga = registry.saga(turn.settings.saga)
         self._stack = AsyncExitStack()
         self._control: Control | None = None
+        self._fleet = Fleet(turn.targets_dir, turn.logs, {KEY_VARIABLE: turn.key}, self._said)
+        self._sampling: asyncio.Task[None] | None = None
         self.ingress_url = ""
         self._windows = [(fault.name, fault.start_s, fault.end_s) for fault in turn.storm.faults]
         # Any address will do: only the schedule is asked for, and it does not depend on it.
@@ -122,6 +63,7 @@ class SystemUnderTest:
             namespace=turn.namespace,
             duration_s=turn.settings.duration_s,
             scheduled=len(self._due_s),
+            load_digest=digest(self._due_s, self._workload),
             storm_windows=self._windows,
         )
 
@@ -143,10 +85,8 @@ class SystemUnderTest:
             open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator)
         )
         self._gateway = Gateway(clients, metrics)
-        self._deployed: Deployed = await deploy.deploy(
-            self._gateway, self._saga, topology, turn.namespace, turn.policy
-        )
-        await deploy.seed(self._gateway, turn.namespace, self._workload.initial_items())
+        self._deployed: Deployed = await deploy(self._gateway, self._saga, topology, turn.namespace, turn.policy)
+        await seed(self._gateway, turn.namespace, self._workload.initial_items())
         await self._start_fleet(self._deployment(endpoints))
         start_exporter(metrics_registry, turn.targets_dir, "harness")
         self._sampler = Sampler(
@@ -162,10 +102,11 @@ class SystemUnderTest:
         )
 
     def begin(self, epoch_ns: int) -> None:
-        """The load starts at this monotonic time: the storm's clock runs, and samples are taken."""
+        """The load starts at this monotonic time: the storm's clock runs, and samples are taken. May be said again."""
         self._control = Control(epoch_ns=epoch_ns)
         self._fleet.steer(self._control)
-        self._sampling = asyncio.create_task(self._sampler.run())
+        if self._sampling is None:
+            self._sampling = asyncio.create_task(self._sampler.run())
 
     def heal(self) -> None:
         """Lift all faults."""
@@ -177,8 +118,9 @@ class SystemUnderTest:
 
     async def guard(self, work: asyncio.Future[Any]) -> None:
         """Wait for ``work``; raises if the backend, a process or the sampling fails first."""
+        assert self._sampling is not None, "the load has not begun"
         died = asyncio.ensure_future(self._backend.died())
-        watched = {work, died, self._fleet.failed, self._sampling}
+        watched: set[asyncio.Future[Any]] = {work, died, self._fleet.failed, self._sampling}
         try:
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -209,11 +151,10 @@ class SystemUnderTest:
 
     async def stop(self, problem: str | None = None) -> None:
         """Let go of everything, whatever has happened; what was recorded is kept."""
-        if hasattr(self, "_sampling"):
+        if self._sampling:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)
-        if hasattr(self, "_fleet"):
-            await self._fleet.stop()
+        await self._fleet.stop()
         await self._stack.aclose()
         if problem:
             self._block = msgspec.structs.replace(self._block, state="aborted", problem=problem)
@@ -227,9 +168,8 @@ class SystemUnderTest:
 
     def counts(self) -> str:
         """What the clients know so far, in a few words."""
-        sagas = self._history.sagas(self.turn.number)
-        ended = sum(saga.outcome is not None for saga in sagas)
-        return f"{len(sagas)} of {self._block.scheduled} arrivals, {ended} ended"
+        arrived, ended = self._history.progress(self.turn.number)
+        return f"{arrived} of {self._block.scheduled} arrivals, {ended} ended"
 
     def _deployment(self, endpoints: Endpoints) -> Path:
         turn = self.turn
@@ -254,7 +194,6 @@ class SystemUnderTest:
 
     async def _start_fleet(self, deployment: Path) -> None:
         turn = self.turn
-        self._fleet = Fleet(turn.targets_dir, turn.logs, {KEY_VARIABLE: turn.key}, self._said)
         python = [sys.executable, "-m"]
         ingress, *_ = await asyncio.gather(
             self._fleet.start("ingress", [*python, "harness.ingress.main", str(deployment)], restart=False),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from harness.aws.deploy import scan
 from harness.aws.gateway import Gateway
+from harness.aws.tables import scan
 from harness.core.saga import Saga, Workload
 from harness.history.history import History
 from harness.history.records import AccountRow, EndingRow, LedgerRow

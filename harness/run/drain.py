@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from harness.aws.deploy import queue_depths, running_executions
+from harness.aws.backlog import queue_depths, running_executions
 from harness.aws.gateway import TRANSIENT, Gateway
 from harness.topologies.base import Deployed
 

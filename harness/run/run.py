@@ -6,8 +6,6 @@ import asyncio
 import os
 import secrets
 import signal
-import sys
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,26 +17,22 @@ import msgspec
 from chaos import storm as storms
 from harness import registry
 from harness.aws.clients import open_clients
+from harness.aws.gateway import TRANSIENT
 from harness.backends.base import Backend, Endpoints
 from harness.backends.embedded import Embedded
 from harness.backends.endpoint import Endpoint, region_from
 from harness.core.errors import EnvironmentFailure, SagastormError
-from harness.deployment import KEY_VARIABLE
 from harness.history import run_file
 from harness.history.history import History
 from harness.history.run_file import RunFile
-from harness.load.plan import write_plan
 from harness.run import facts, scenarios
-from harness.run.block import SystemUnderTest, Turn
+from harness.run.block import SystemUnderTest
 from harness.run.instrument import read_instrument
-from harness.run.processes import Child, spawn
 from harness.run.progress import Teller
+from harness.run.turn import Turn
 from harness.settings import RunSettings
 from harness.topologies.policy import RetryPolicy
 
-LOAD_LEAD_S = 3.0
-"""From starting the load generator to the first arrival: importing Locust takes a second or two."""
-LOOK_EVERY_S = 0.5
 HISTORY = "history.sqlite"
 
 
@@ -50,8 +44,7 @@ class Run:
     file: RunFile
     settings: RunSettings
     teller: Teller
-    command: str
-    key: str = field(default_factory=lambda: secrets.token_hex(32))
+    key: str = field(repr=False)
     failure: SagastormError | None = None
     interrupted: bool = False
 
@@ -61,13 +54,21 @@ class Run:
         return storms.resolved(self.file.storm)
 
 
-Load = Callable[[SystemUnderTest], Awaitable[None]]
+Load = Callable[[Run, SystemUnderTest, asyncio.Event], Awaitable[None]]
+"""Offers the load of one block and ends when it is over; the event says that a person wants it to end now."""
 
 
 def prepare(
-    settings: RunSettings, runs: Path, teller: Teller, command: str, storm: dict[str, object] | None = None
+    settings: RunSettings,
+    runs: Path,
+    teller: Teller,
+    command: str,
+    storm: dict[str, object] | None = None,
+    key: str | None = None,
 ) -> Run:
     """Check what can be checked before anything is started, and make the run's folder.
+
+    ``storm`` is one that was resolved before, ``key`` one that somebody else signs identities with.
 
     Raises :class:`~harness.core.errors.UsageError`, in which case nothing was written.
     """
@@ -92,7 +93,8 @@ def prepare(
         backend_name="",
         backend_version="",
     )
-    return Run(folder, file, settings, teller, command)
+    run_file.save(folder, file)
+    return Run(folder, file, settings, teller, key or secrets.token_hex(32))
 
 
 def turns(run: Run) -> list[Turn]:
@@ -117,7 +119,7 @@ def turns(run: Run) -> list[Turn]:
     return made
 
 
-async def execute(run: Run, load: Load | None = None) -> None:
+async def execute(run: Run, load: Load) -> None:
     """Run all blocks. What ends a run early is kept in ``run``, not raised: there is always something to judge.
 
     Each block is: 1 prepare (backend, resources, processes), 2 load, 3 heal, 4 drain, 5 collect. Audit, judgement and
@@ -127,7 +129,7 @@ async def execute(run: Run, load: Load | None = None) -> None:
     with History(run.folder / HISTORY) as history:
         for turn in turns(run):
             try:
-                await _block(run, turn, history, load or _locust(run, interrupted), interrupted)
+                await _block(run, turn, history, load, interrupted)
             except SagastormError as error:
                 run.failure = error
                 run.teller.say(f"  {error}")
@@ -138,7 +140,9 @@ async def execute(run: Run, load: Load | None = None) -> None:
 
 
 async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted: asyncio.Event) -> None:
-    run.teller.say(f"Block {turn.number + 1} of {len(run.settings.interleave)}: {turn.topology}, round {turn.round + 1}")
+    run.teller.say(
+        f"Block {turn.number + 1} of {len(run.settings.interleave)}: {turn.topology}, round {turn.round + 1}"
+    )
     backend = _backend(run, turn)
     system: SystemUnderTest | None = None
     problem: str | None = "stopped by an unforeseen error"
@@ -147,11 +151,16 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
         await _read_instrument_once(run, turn, endpoints)
         system = SystemUnderTest(turn, backend, history, run.teller)
         await system.start(endpoints)
-        await load(system)
+        await load(run, system, interrupted)
         system.heal()
         await system.guard(asyncio.ensure_future(system.drain()))
-        await system.guard(asyncio.ensure_future(system.collect(state="aborted" if interrupted.is_set() else "complete")))
+        await system.guard(
+            asyncio.ensure_future(system.collect(state="aborted" if interrupted.is_set() else "complete"))
+        )
         problem = "interrupted" if interrupted.is_set() else None
+    except TRANSIENT as error:
+        problem = f"the backend did not do what was asked of it: {error}"
+        raise EnvironmentFailure(problem) from error
     except SagastormError as error:
         problem = str(error)
         raise
@@ -178,54 +187,6 @@ async def _read_instrument_once(run: Run, turn: Turn, endpoints: Endpoints) -> N
     run_file.save(run.folder, run.file)
     hops = ", ".join(f"{name.replace('_', ' ')} {hop.p50_ms:.1f}" for name, hop in instrument.hops.items())
     run.teller.say(f"  {endpoints.name} {endpoints.version}; its own hops, p50 in ms: {hops}")
-
-
-def _locust(run: Run, interrupted: asyncio.Event) -> Load:
-    """The load generator in a process of its own."""
-
-    async def load(system: SystemUnderTest) -> None:
-        turn = system.turn
-        epoch_ns = time.monotonic_ns() + int(LOAD_LEAD_S * 1e9)
-        plan_path = turn.folder / f"plan-{turn.number}.json"
-        write_plan(plan_path, turn.plan(system.ingress_url, epoch_ns))
-        child = await spawn("load", _locust_command(run, plan_path), _locust_environment(run), turn.logs)
-        system.begin(epoch_ns)
-        try:
-            await system.guard(asyncio.ensure_future(_watch(run, system, child, interrupted)))
-        finally:
-            await child.stop()
-        if child.process.returncode and not interrupted.is_set():
-            raise EnvironmentFailure(f"the load generator: {child.end()}")
-
-    return load
-
-
-async def _watch(run: Run, system: SystemUnderTest, child: Child, interrupted: asyncio.Event) -> None:
-    """Until the load generator has ended: lift the faults in time, pass an interruption on, tell how it goes."""
-    ended = asyncio.ensure_future(child.process.wait())
-    told = False
-    label = f"{system.turn.topology}, {run.storm.name}"
-    while not ended.done():
-        if system.now_s() >= run.settings.duration_s:
-            system.heal()
-        if interrupted.is_set() and not told:
-            told = True
-            system.heal()
-            child.signal(signal.SIGINT)
-        run.teller.at(label, max(0.0, system.now_s()), run.settings.duration_s, system.counts())
-        await asyncio.wait({ended}, timeout=LOOK_EVERY_S)
-
-
-def _locust_command(run: Run, plan_path: Path) -> list[str]:
-    command = [sys.executable, "-m", "locust", "-f", str(scenarios.locate(run.settings.scenario)), "--headless", "--only-summary"]
-    command += ["--sagastorm-plan", str(plan_path)]
-    if run.settings.load_processes > 1:
-        command += ["--processes", str(run.settings.load_processes)]
-    return command
-
-
-def _locust_environment(run: Run) -> dict[str, str]:
-    return {KEY_VARIABLE: run.key, "SAGASTORM_LIFELINE": "stdin"}
 
 
 def _interruptions(run: Run) -> asyncio.Event:

@@ -12,7 +12,7 @@ import msgspec
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from harness.aws.deploy import DEAD, queue_depths
+from harness.aws.backlog import DEAD, queue_depths
 from harness.aws.gateway import TRANSIENT, Gateway
 from harness.history.history import History
 from harness.history.records import Sample

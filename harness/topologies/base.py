@@ -52,8 +52,8 @@ class Delivery:
     """One message that asks a participant for a step.
 
     ``retry`` is the number of commands that an orchestrator had sent for the step before this one, ``None`` where
-    there is no orchestrator; ``receives`` how often the queue has handed this message out. ``extra`` is the topology's
-    own.
+    there is no orchestrator; ``receives`` how often the queue has handed this message out, ``is_copy`` whether the
+    message was put there again by a fault. ``extra`` is the topology's own.
     """
 
     envelope: Envelope
@@ -61,12 +61,13 @@ class Delivery:
     step: str
     retry: int | None = None
     receives: int = 1
+    is_copy: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def attempt(self) -> str:
-        """``<retry>.<receives>``, as records and fault decisions name it."""
-        return f"{self.retry or 0}.{self.receives}"
+        """``<retry>.<receives>``, as records and fault decisions name it; with a ``c`` for a copy."""
+        return f"{self.retry or 0}.{self.receives}{'c' if self.is_copy else ''}"
 
 
 class Connection(Protocol):
