@@ -85,7 +85,7 @@ class Engine:
         async def struck_process(received: Received) -> None:
             subject = _subject(received.delivery)
             for fault, injector in self._armed[Port.PROCESS]:
-                if self._strikes(fault, injector, subject, subject.attempt):
+                if not received.delivery.is_copy and self._strikes(fault, injector, subject, subject.attempt):
                     self._record(fault, subject, subject.attempt)
                     strike = Strike(received=received)
                     await injector.strike(strike, lambda: process(received))

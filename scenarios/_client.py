@@ -57,8 +57,8 @@ class Told(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-class _Reason(msgspec.Struct, frozen=True):
-    reason: str
+class _Refusal(msgspec.Struct, frozen=True):
+    error: str
 
 
 Report = Callable[[float, Exception | None], None]
@@ -184,7 +184,7 @@ def _reason(answer: Answer) -> str:
     if answer.status in _ACCEPTED:
         return f"{answer.status} without a Location"
     try:
-        text = msgspec.json.decode(answer.body, type=_Reason).reason
+        text = msgspec.json.decode(answer.body, type=_Refusal).error
     except msgspec.DecodeError:
         text = answer.body[:200].decode(errors="replace")
     return f"{answer.status} {text}".strip()

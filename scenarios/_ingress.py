@@ -39,9 +39,9 @@ class Ingress:
         self.host_header = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.path = parts.path.rstrip("/")
         # Resolved once: gevent resolves names in a thread pool, which a burst of new connections would queue up for.
-        self._family, _kind, _protocol, _name, self._address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
+        self._family, _kind, _protocol, _name, self._address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
+            0
+        ]
         self._timeout_s = timeout_s
         self._idle: list[socket.socket] = []
 

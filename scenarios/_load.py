@@ -118,7 +118,7 @@ class Load:
         prepared = self._prepared.pop(arrival, None) or self._client.prepare(arrival, due_s)
         sent_s = round(self._now_s(), 6)
         record = self._recorder
-        answer: Accepted | Refused = Refused("error", "no answer while the client was asking")
+        answer: Accepted | Refused | None = Refused("error", "no answer while the client was asking")
         try:
             answer = self._client.start(arrival, prepared)
             if isinstance(answer, Accepted):

@@ -114,6 +114,4 @@ class Recorder:
 
     def _request(self, kind: str, name: str, took_ms: float | None, problem: Exception | None) -> None:
         extra: dict[str, Any] = {"response": None, "context": {}}
-        self._fire(
-            request_type=kind, name=name, response_time=took_ms, response_length=0, exception=problem, **extra
-        )
+        self._fire(request_type=kind, name=name, response_time=took_ms, response_length=0, exception=problem, **extra)

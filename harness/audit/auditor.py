@@ -81,13 +81,14 @@ def audit_block(evidence: Evidence, checks: Mapping[str, Check] | None = None) -
     notes = list(_state_notes(evidence))
     for name, check in (load_checks() if checks is None else checks).items():
         findings, doubts = _found(check, evidence)
-        firm = _stands(check.ground, evidence.block)
-        if findings and firm:
-            anomalies.append(_anomaly(name, findings))
-        elif findings:
-            notes.append(f"{name}: {len(findings)} suspected, not proven in this block; first: {findings[0].witness}")
+        proven = [finding for finding in findings if _stands(finding.ground or check.ground, evidence.block)]
+        suspected = [finding for finding in findings if not _stands(finding.ground or check.ground, evidence.block)]
+        if proven:
+            anomalies.append(_anomaly(name, proven))
+        if suspected:
+            notes.append(f"{name}: {len(suspected)} suspected, not proven in this block; first: {suspected[0].witness}")
         notes.extend(f"{name}: {doubt.reason}" for doubt in doubts)
-        verdicts[name] = _verdict(check, evidence, proven=bool(findings) and firm, firm=firm, doubtful=bool(doubts))
+        verdicts[name] = _verdict(check, evidence, proven=bool(proven), doubtful=bool(doubts))
     return Audit(
         block=evidence.block.block,
         topology=evidence.block.topology,
@@ -115,11 +116,11 @@ def _stands(ground: Ground, block: Block) -> bool:
             return block.state == "complete" and block.drained is True
 
 
-def _verdict(check: Check, evidence: Evidence, *, proven: bool, firm: bool, doubtful: bool) -> Verdict:
+def _verdict(check: Check, evidence: Evidence, *, proven: bool, doubtful: bool) -> Verdict:
     if proven:
         return Verdict.INVALID
     blind = check.reads_tables and not evidence.block.collected
-    if blind or doubtful or not firm or not evidence.sagas:
+    if blind or doubtful or not evidence.sagas or not _stands(check.ground, evidence.block):
         return Verdict.UNKNOWN
     return Verdict.VALID
 

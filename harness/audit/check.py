@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.audit.evidence import Evidence
+from harness.audit.evidence import Evidence, SagaEvidence
 
 
 class Ground(Enum):
@@ -22,10 +22,19 @@ class Ground(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One anomaly: the sagas it concerns, and one line that names them, what was expected and what was seen."""
+    """One anomaly: the sagas it concerns, and one line that names them, what was expected and what was seen.
+
+    ``ground``: what this one needs to be proof, where that is less than its checker's.
+    """
 
     sagas: tuple[str, ...]
     witness: str
+    ground: Ground | None = None
+
+
+def ended_ground(one: SagaEvidence) -> Ground:
+    """What it takes to miss something in an ended saga: nothing more, once its client was told that it had ended."""
+    return Ground.AT_REST if one.told is None else Ground.ANY_MOMENT
 
 
 @dataclass(frozen=True)

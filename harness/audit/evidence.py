@@ -45,16 +45,19 @@ class SagaEvidence:
         """Handlings that did the step themselves, by the worker's word: a replay tells only of an earlier one."""
         return [row for row in self.steps if row.step == name and row.result == DONE and not row.replayed]
 
-    def times_done(self, name: str) -> int:
-        """How often it was done, by the ledger or by the workers' records, whichever knows of more.
-
-        A worker that dies after the commit leaves no record, so its records can only be too few, never too many.
-        """
-        return max(len(self.done(name)), len(self.seen_done(name)))
-
     def when(self, at_ns: int) -> str:
         """A moment as a witness tells it: since the saga's first ledger entry."""
         return f"+{(at_ns - self.ledger[0].at_ns) / 1e6:.3f} ms"
+
+    def each(self, name: str) -> str:
+        """When each time was, for the end of a witness; nothing where only the workers know."""
+        times = [self.when(entry.at_ns) for entry in self.done(name)]
+        return f", at {', '.join(times)}" if times else ", by the workers' records"
+
+    def instead(self, name: str) -> str:
+        """What the ledger has where something was not done, for a witness."""
+        results = sorted({entry.result for entry in self.ledger if entry.step == name} - {DONE})
+        return f"only {name} {', '.join(results)}" if results else f"no entry of {name}"
 
     def last_seen(self) -> str:
         """The last thing known to have happened to the saga."""
@@ -138,6 +141,13 @@ class Evidence:
         """The steps that are taken only once the pivot is known to have succeeded."""
         return [step for step in self.saga.steps if step.kind is StepKind.RETRIABLE]
 
+    def times_done(self, one: SagaEvidence, name: str) -> int:
+        """How often a step or compensation was done: by the ledger, where there is none by the workers' records.
+
+        A worker that dies after the commit leaves no record, so its records can only be too few, never too many.
+        """
+        return len(one.done(name) if self.block.collected else one.seen_done(name))
+
     def ledger_endings(self, one: SagaEvidence) -> set[Outcome]:
         """How the saga ended by the participants' own account; empty where it has not, two where it ended both ways.
 
@@ -151,7 +161,9 @@ class Evidence:
             undone = bool(one.done(self.saga.after_compensation[-1].name))
         else:
             first = self.saga.steps[0]
-            undone = bool(first.compensation and one.entries(first.compensation.name, *UNDO_RESULTS))
+            undone = bool(one.entries(first.name, "refused"))
+            if first.compensation:
+                undone = undone or bool(one.entries(first.compensation.name, *UNDO_RESULTS))
         if undone:
             ends.add(Outcome.COMPENSATED)
         return ends

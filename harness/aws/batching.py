@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from harness.core.errors import Indefinite
 from harness.core.subject import SUBJECTS, Subject
 
 Entry = TypeVar("Entry")
@@ -64,6 +65,8 @@ class Batcher(Generic[Entry]):
         results: list[BaseException | None]
         try:
             results = await self._flush([entry for entry, _, _ in batch])
+            if len(results) != len(batch):
+                raise Indefinite(f"{len(results)} answers to {len(batch)} entries")
         except Exception as error:  # noqa: BLE001 - whatever fails a batch, its waiters must hear of it
             results = [error] * len(batch)
         for (_, done, _), failure in zip(batch, results, strict=True):

@@ -29,7 +29,17 @@ LAUNCHER: Final = Path(__file__).with_name("ministack_launcher.py")
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """All it gets of our environment: a stray AUTH, SERVICES or SFN_MOCK_CONFIG would quietly make it another emulator."""
 
+_FIRST_CALLS: Final = {
+    "sqs": "AmazonSQS.ListQueues",
+    "dynamodb": "DynamoDB_20120810.ListTables",
+    "stepfunctions": "AWSStepFunctions.ListStateMachines",
+    "events": "AWSEvents.ListEventBuses",
+}
+"""One call to each service before the emulator counts as ready. It proves that the service is there. And MiniStack parses
+a service's model on its first call, which would otherwise hold up everything beside the run's first sagas."""
+
 _READY_POLL_S: Final = 0.02
+_REQUEST_TIMEOUT_S: Final = 5.0
 _TERM_TIMEOUT_S: Final = 3.0
 _KILL_TIMEOUT_S: Final = 5.0
 _TAIL_LINES: Final = 20
@@ -86,7 +96,7 @@ class Embedded:
             raise
         url = f"http://127.0.0.1:{report.port}"
         return Endpoints(
-            urls={service: url for service in SERVICES},
+            urls=dict.fromkeys(SERVICES, url),
             region=DEFAULT_REGION,
             emulator=True,
             name=self.name,
@@ -99,6 +109,7 @@ class Embedded:
         self._stopping = True
         if self._process is not None:
             await _end(self._process)
+            await _let_go_of_lifeline(self._process)
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -132,12 +143,12 @@ class Embedded:
 
     async def _ready(self, process: asyncio.subprocess.Process, report_path: Path) -> LauncherReport:
         deadline_s = time.monotonic() + self._start_timeout_s
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.0)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)) as session:
             while time.monotonic() < deadline_s:
                 if process.returncode is not None:
                     raise self._failed_start(_describe(process.returncode))
                 report = _read_report(report_path)
-                if report is not None and await _answers(session, report.port):
+                if report is not None and await _answers(session, f"http://127.0.0.1:{report.port}"):
                     return report
                 await asyncio.sleep(_READY_POLL_S)
         raise self._failed_start(f"did not answer within {self._start_timeout_s:g} s")
@@ -177,12 +188,19 @@ def _read_report(path: Path) -> LauncherReport | None:
         return None
 
 
-async def _answers(session: aiohttp.ClientSession, port: int) -> bool:
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
     try:
-        async with session.get(f"http://127.0.0.1:{port}/_ministack/ready") as response:
-            return response.status == 200
+        async with session.get(url + "/_ministack/ready") as response:
+            if response.status != 200:
+                return False
+        for target in _FIRST_CALLS.values():
+            headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0"}
+            async with session.post(url, data=b"{}", headers=headers) as response:
+                if response.status != 200:
+                    return False
     except (aiohttp.ClientError, TimeoutError):
         return False
+    return True
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -196,6 +214,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await asyncio.wait_for(process.wait(), _KILL_TIMEOUT_S)
     except TimeoutError as error:
         raise EnvironmentFailure(f"the embedded emulator (pid {process.pid}) survived SIGKILL") from error
+
+
+async def _let_go_of_lifeline(process: asyncio.subprocess.Process) -> None:
+    # asyncio would close it in its own time, and complain if the loop is closed first.
+    if process.stdin is not None:
+        process.stdin.close()
+        with suppress(OSError):
+            await process.stdin.wait_closed()
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -1,8 +1,8 @@
 """The virtual environment that the embedded emulator runs in: made once from ``ministack.lock``, then reused.
 
 MiniStack pins a botocore that aioboto3 cannot live with, so it gets an environment of its own:
-``$SAGASTORM_EMULATOR_HOME`` if that is set, else ``$XDG_CACHE_HOME/sagastorm/ministack-<fingerprint>`` (``~/.cache``
-where that is not set). The fingerprint covers the lock and the interpreter's version, so a changed lock makes a new
+``$SAGASTORM_EMULATOR_HOME`` if that is set, else ``$XDG_CACHE_HOME/sagastorm/ministack-<fingerprint>`` (and
+``~/.cache`` where that is not set either). The fingerprint covers the lock and the interpreter's version, so a changed lock makes a new
 environment and never a half-upgraded one. A venv's scripts carry its path, so it cannot be built aside and renamed:
 instead the file ``.complete`` is written last, and a lock file keeps two processes from building at the same time.
 
@@ -65,8 +65,8 @@ def home(environ: Mapping[str, str], lock: Path = LOCK) -> Path:
     chosen = environ.get(HOME_VARIABLE, "").strip()
     if chosen:
         return Path(chosen).expanduser().absolute()
-    cache = environ.get("XDG_CACHE_HOME", "").strip()
-    root = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"  # the XDG rule: a relative path is ignored
+    cache = Path(environ.get("XDG_CACHE_HOME", "").strip())
+    root = cache if cache.is_absolute() else Path.home() / ".cache"  # the XDG rule: a relative path is ignored
     return root / "sagastorm" / f"ministack-{fingerprint(lock)[:12]}"
 
 

@@ -35,6 +35,7 @@ import time
 import types
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,7 +144,7 @@ class LongPolls:
         self._look_is_due = False  # before looking: whoever appends from here on asks for a look of its own
         now = time.time()
         for queue, waiters in self._lines.values():
-            for waiter in _first(_visible(queue, now, at_most=len(waiters)), waiters):
+            for waiter in list(islice(waiters, _visible(queue, now, at_most=len(waiters)))):
                 waiters.pop(waiter)
                 _release(waiter)
 
@@ -197,10 +198,6 @@ def _visible(queue: dict[str, Any], now: float, at_most: int) -> int:
             if count == at_most:
                 break
     return count
-
-
-def _first(count: int, items: Iterable[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
-    return [item for _, item in zip(range(count), items)]
 
 
 def _release(waiter: asyncio.Future[None]) -> None:
@@ -268,7 +265,7 @@ def watch_lifeline(scratch: Path | None) -> None:
 
 
 def listen() -> socket.socket:
-    """A socket on a port that the system picks. Serving on it, and not on its number, leaves no time to lose the port."""
+    """A socket on a port that the system picks. Serving on the socket, not on its number, leaves no time to lose it."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind((HOST, 0))
     return listener

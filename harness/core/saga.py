@@ -186,6 +186,8 @@ def _check_order(saga: Saga) -> None:
         )
     if any(step.kind is not StepKind.RETRIABLE for step in saga.after_compensation):
         raise ValueError(f"saga {saga.name}: after_compensation holds retriable steps only")
+    if saga.after_compensation and saga.pivot_index < 0:
+        raise ValueError(f"saga {saga.name}: there is nothing to compensate, so after_compensation could never run")
 
 
 def _check_parts(saga: Saga) -> None:

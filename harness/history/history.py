@@ -194,6 +194,13 @@ class History:
         names = ("arrival", "scheduled_s", "status", "saga_id", "sent_s", "outcome", "reason", "completion_ms")
         return [SagaRow(**dict(zip(names, row, strict=True))) for row in rows]
 
+    def progress(self, block: int) -> tuple[int, int]:
+        """How many arrivals the clients have recorded so far, and how many of those have ended."""
+        (arrived, ended) = self._db.execute(
+            "SELECT count(*), count(outcome) FROM sagas WHERE block = ?", (block,)
+        ).fetchone()
+        return arrived, ended
+
     def steps(self, block: int, saga_id: str | None = None) -> list[StepRow]:
         """Step handlings in time order, of one saga or of all."""
         rows = self._db.execute(

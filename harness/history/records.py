@@ -126,6 +126,8 @@ class Block(msgspec.Struct, kw_only=True, frozen=True):
     drained: bool | None = None
     scheduled: int = 0
     """Arrivals in the seeded schedule."""
+    load_digest: str = ""
+    """SHA-256 of the schedule and the requests: equal in the blocks of a round, or they were not offered the same."""
     load_ended_s: float | None = None
     """When the faults were lifted and arrivals had stopped."""
     drained_s: float | None = None

@@ -5,6 +5,7 @@ It holds no secret: the key that signs identities is in the environment (``SAGAS
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ Surge = tuple[float, float, float]
 """(start_s, end_s, factor): while it lasts the arrival rate is multiplied by the factor."""
 
 SHAPES = ("poisson", "even")
+
+EPOCH_FILE = "epoch.json"
+"""In a plan's spool folder, where the plan names no epoch: when the load generator will start, ``{"epoch_ns": ...}``."""
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +41,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cannot_pay_share: float = 0.05
     out_of_stock_share: float = 0.05
     epoch_ns: int | None = None
-    """Monotonic time at which the load starts; none: the load generator says when, about a second after its start."""
+    """Monotonic time at which the load starts; none: the load generator says when, in :data:`EPOCH_FILE`."""
     spool_dir: str
     targets_dir: str
     outcome_wait_s: float = 60.0
@@ -76,6 +80,15 @@ def decode_plan(content: bytes | str, source: str = "plan") -> LoadPlan:
         raise UsageError([Problem("plan", source, f"it is not a load plan: {error}")]) from None
 
 
+def write_epoch(plan: LoadPlan, epoch_ns: int) -> None:
+    """Say when the load will start, to whoever left that to the load generator."""
+    folder = Path(plan.spool_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{EPOCH_FILE}.part"
+    part.write_bytes(msgspec.json.encode({"epoch_ns": epoch_ns}))
+    part.replace(folder / EPOCH_FILE)
+
+
 def _problems(plan: LoadPlan) -> list[Problem]:
     problems: list[Problem] = []
 
@@ -83,11 +96,11 @@ def _problems(plan: LoadPlan) -> list[Problem]:
         if not valid:
             problems.append(Problem(field, getattr(plan, field), what))
 
-    url = urlsplit(plan.ingress_url)
-    check(url.scheme == "http" and bool(url.hostname), "ingress_url", "an http:// URL with a host")
+    check(_is_http(plan.ingress_url), "ingress_url", "an http:// URL with a host")
     check(bool(plan.saga), "saga", "the name of a saga")
     check(bool(plan.topology), "topology", "the name of a topology")
-    check(bool(plan.audience), "audience", "the name of the block's namespace")
+    # It goes into a header of every request.
+    check(re.fullmatch(r"[\x21-\x7e]+", plan.audience) is not None, "audience", "the name of the block's namespace")
     check(isfinite(plan.rate_per_s) and plan.rate_per_s > 0, "rate_per_s", "a number above 0")
     check(isfinite(plan.duration_s) and plan.duration_s > 0, "duration_s", "seconds above 0")
     check(isfinite(plan.outcome_wait_s) and plan.outcome_wait_s >= 0, "outcome_wait_s", "seconds, 0 or more")
@@ -102,3 +115,11 @@ def _problems(plan: LoadPlan) -> list[Problem]:
         "each (start_s, end_s, factor) with 0 <= start_s < end_s and a factor of 0 or more",
     )
     return problems
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ SLICE_S = 1.0
 _CELLS = 4_000_000
 """Upper bound for resamples x sagas worked on at once: some tens of megabytes, however long the run was."""
 
-Weights = NDArray[np.int64]
+Weights = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,24 @@ class Slices:
     """Seconds of each slice; the last one of a block may be short."""
 
 
-Statistic = Callable[[Slices, Weights], Floats]
+@dataclass(frozen=True)
+class Drawn:
+    """One topology's slices, drawn as often as each row of weights says."""
+
+    data: Slices
+    weights: Weights
+
+    @cached_property
+    def cumulated(self) -> Weights:
+        """How many sagas are drawn that took no longer than each, row by row."""
+        return np.cumsum(self.weights[:, self.data.slice_of], axis=1, dtype=np.int32)
+
+    def sum(self, amounts: Floats) -> Floats:
+        """Of an amount that each slice has, row by row."""
+        return np.asarray(self.weights @ amounts, dtype=float)
+
+
+Statistic = Callable[[Drawn], Floats]
 """One number for every row of weights."""
 
 
@@ -69,15 +87,16 @@ def slices(blocks: Sequence[BlockData]) -> Slices:
 def quantile_of(q: float) -> Statistic:
     """The nearest-rank quantile of completion times, of every resample."""
 
-    def statistic(data: Slices, weights: Weights) -> Floats:
-        cumulated = np.cumsum(weights[:, data.slice_of], axis=1)
-        if cumulated.shape[1] == 0:
-            return np.full(len(weights), np.nan)
+    def statistic(drawn: Drawn) -> Floats:
+        cumulated, completion_ms = drawn.cumulated, drawn.data.completion_ms
+        found = np.full(len(cumulated), np.nan)
+        if not len(completion_ms):
+            return found
         # A rank is a whole number: 0.95 x 20 must be 19 and not a hair above it.
-        rank = np.ceil(np.round(q * cumulated[:, -1], 9))
-        index = (cumulated < rank[:, None]).sum(axis=1)
-        found = data.completion_ms[np.minimum(index, len(data.completion_ms) - 1)]
-        return np.where(cumulated[:, -1] > 0, found, np.nan)
+        ranks = np.ceil(np.round(q * cumulated[:, -1], 9)).astype(np.int32)
+        for row in np.flatnonzero(cumulated[:, -1]).tolist():
+            found[row] = completion_ms[np.searchsorted(cumulated[row], ranks[row])]
+        return found
 
     return statistic
 
@@ -89,16 +108,14 @@ def divide(numerator: Floats, denominator: Floats) -> Floats:
     return out
 
 
-def compensation_share(data: Slices, weights: Weights) -> Floats:
+def compensation_share(drawn: Drawn) -> Floats:
     """Compensated by ended sagas, of every resample."""
-    ended = np.asarray(weights @ data.ended, dtype=float)
-    compensated = np.asarray(weights @ data.compensated, dtype=float)
-    return divide(compensated, ended)
+    return divide(drawn.sum(drawn.data.compensated), drawn.sum(drawn.data.ended))
 
 
-def per_second(data: Slices, weights: Weights) -> Floats:
+def per_second(drawn: Drawn) -> Floats:
     """Sagas that ended while the load ran, by second, of every resample."""
-    return np.asarray((weights @ data.ended_in_load) / (weights @ data.length_s), dtype=float)
+    return divide(drawn.sum(drawn.data.ended_in_load), drawn.sum(drawn.data.length_s))
 
 
 def resample(base: Slices, other: Slices, statistics: Sequence[Statistic], seed: int) -> NDArray[np.float64]:
@@ -107,17 +124,20 @@ def resample(base: Slices, other: Slices, statistics: Sequence[Statistic], seed:
     The same seed gives the same numbers, whatever is asked for.
     """
     count = len(base.length_s)
-    rng = np.random.default_rng(seed)
+    # The legacy generator, because its stream is frozen: a run that is reported again next year, with another numpy,
+    # must show the same interval.
+    rng = np.random.RandomState(seed % 2**32)
     results = np.empty((len(statistics), 2, RESAMPLES))
     step = max(1, min(RESAMPLES, _CELLS // max(1, len(base.completion_ms), len(other.completion_ms))))
     for start in range(0, RESAMPLES, step):
         weights = rng.multinomial(count, np.full(count, 1 / count), size=min(step, RESAMPLES - start))
-        for which, statistic in enumerate(statistics):
-            for side, data in enumerate((base, other)):
-                results[which, side, start : start + len(weights)] = statistic(data, weights)
+        for side, data in enumerate((base, other)):
+            drawn = Drawn(data, weights.astype(np.int32))
+            for which, statistic in enumerate(statistics):
+                results[which, side, start : start + len(weights)] = statistic(drawn)
     return results
 
 
 def as_measured(data: Slices, statistic: Statistic) -> float:
     """The statistic of the run itself: every slice once."""
-    return float(statistic(data, np.ones((1, len(data.length_s)), dtype=np.int64))[0])
+    return float(statistic(Drawn(data, np.ones((1, len(data.length_s)), dtype=np.int32)))[0])

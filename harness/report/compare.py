@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.history.records import Block
 from harness.report.bootstrap import (
     RESAMPLES,
     Slices,
@@ -25,7 +26,7 @@ from harness.report.bootstrap import (
     slices,
 )
 from harness.report.quantiles import QUANTILES, Floats, samples_needed
-from harness.report.run_data import RunData
+from harness.report.run_data import BlockData, RunData
 
 CONFIDENCE = 0.95
 MIN_SLICES = 10
@@ -122,20 +123,27 @@ def compare(data: RunData) -> list[Comparison]:
     return [_compare(data, first, other) for other in others]
 
 
-def _compare(data: RunData, base: str, other: str) -> Comparison:
-    of_base = {block.block.round: block for block in data.complete(base)}
+def matched(data: RunData, base: str, other: str) -> list[tuple[BlockData, BlockData]]:
+    """The complete blocks of each round in pairs, where they were offered the same load for the same time."""
     of_other = {block.block.round: block for block in data.complete(other)}
-    rounds = tuple(
-        number
-        for number in sorted(of_base.keys() & of_other.keys())
-        if of_base[number].block.duration_s == of_other[number].block.duration_s
-    )
+    pairs = [(block, of_other[block.block.round]) for block in data.complete(base) if block.block.round in of_other]
+    return [pair for pair in pairs if same_load([data.block for data in pair])]
+
+
+def same_load(blocks: Sequence[Block]) -> bool:
+    """Whether blocks were offered the same arrivals for the same time."""
+    return len({(block.load_digest, block.scheduled, block.duration_s) for block in blocks}) <= 1
+
+
+def _compare(data: RunData, base: str, other: str) -> Comparison:
+    blocks = matched(data, base, other)
+    rounds = tuple(block.block.round for block, _ in blocks)
     if not rounds:
-        why = "no round was completed by both topologies"
+        why = "no round was completed by both topologies with the same load"
         nothing = tuple(Difference(metric.name, metric.unit, None, None, why=why) for metric in METRICS)
         return Comparison(base, other, rounds, 0, nothing)
-    pairs = [(slices([of_base[number]]), slices([of_other[number]])) for number in rounds]
-    whole = slices([of_base[number] for number in rounds]), slices([of_other[number] for number in rounds])
+    pairs = [(slices([left]), slices([right])) for left, right in blocks]
+    whole = slices([left for left, _ in blocks]), slices([right for _, right in blocks])
     drawn = resample(*whole, [metric.statistic for metric in METRICS], data.run.settings.seed)
     differences = tuple(
         _difference(metric, whole, drawn[which], _by_round(metric, pairs)) for which, metric in enumerate(METRICS)

@@ -38,8 +38,9 @@ def retry_amplification(blocks: Sequence[BlockData]) -> dict[str, Figure]:
 def _amplification(blocks: Sequence[BlockData], layer: str) -> Figure:
     if not blocks:
         return NO_BLOCK
-    attempts = _sum(blocks, ATTEMPTS, layer=layer)
-    retries = _sum(blocks, RETRIES, layer=layer)
+    # The harness makes AWS calls of its own (it watches the queues); they are no saga's.
+    attempts = _sum(blocks, ATTEMPTS, "worker", "ingress", layer=layer)
+    retries = _sum(blocks, RETRIES, "worker", "ingress", layer=layer)
     if attempts == 0:
         return Missing(f"there is no series of the {layer} layer", expected=layer in OPTIONAL_LAYERS)
     if retries >= attempts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,23 +16,18 @@ Arrival = tuple[int, int]
 
 
 class PlannedFault(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault of the storm that ``run.json`` keeps, as far as a report needs it.
-
-    ``port`` says where it stands; ``arrivals`` means that it changes the schedule and strikes nothing that runs.
-    """
+    """One fault of the storm that ``run.json`` keeps, as far as a report needs it."""
 
     name: str
     kind: str = ""
     probability: float = 1.0
     start_s: float = 0.0
     end_s: float = 0.0
-    port: str | None = None
 
-    @property
-    def shapes_arrivals(self) -> bool:
-        """Whether it acts through the schedule, so that no worker ever records a strike."""
-        # Runs are saved without the port so far; the one shipped kind that stands around arrivals is known by name.
-        return self.port == "arrivals" or self.kind == "surge"
+
+def storm_name(run: RunFile) -> str:
+    """The storm's own name: what was asked for may be the path of its file."""
+    return str(run.storm.get("name", run.settings.storm))
 
 
 def planned_faults(run: RunFile) -> list[PlannedFault]:
@@ -46,27 +43,10 @@ def fault_names(data: RunData) -> list[str]:
     return list(dict.fromkeys([*planned, *struck]))
 
 
-def strikes(run: RunFile, data: BlockData) -> dict[str, list[int]]:
-    """Fault to the arrival of each of its strikes in a block; -1 for a strike on no scheduled saga.
-
-    A fault that shapes the arrivals struck every saga that was scheduled while it lasted.
-    """
-    struck: dict[str, list[int]] = {}
-    for row in data.faults:
-        struck.setdefault(row.fault, []).append(row.arrival)
-    for fault in planned_faults(run):
-        if fault.shapes_arrivals:
-            struck[fault.name] = [row.arrival for row in data.sagas if fault.start_s <= row.scheduled_s < fault.end_s]
-    return struck
-
-
 def fired(data: RunData, topology: str) -> dict[str, int]:
     """Strikes of every fault on a topology, over its complete blocks; 0 for one that never struck."""
-    counts = dict.fromkeys(fault_names(data), 0)
-    for block in data.complete(topology):
-        for fault, arrivals in strikes(data.run, block).items():
-            counts[fault] += len(arrivals)
-    return counts
+    struck = Counter(row.fault for block in data.complete(topology) for row in block.faults)
+    return {fault: struck[fault] for fault in fault_names(data)}
 
 
 @dataclass(frozen=True)
@@ -102,28 +82,23 @@ def same_trouble(data: RunData) -> list[Trouble]:
     clock; a reader must be able to see how far.
     """
     blocks = {topology: data.complete(topology) for topology in data.topologies}
-    rounds = [{block.block.round for block in of_topology} for of_topology in blocks.values()]
-    shared = set.intersection(*rounds) if rounds else set()
-    all_strikes = {
-        topology: [(block.block.round, strikes(data.run, block)) for block in of_topology]
-        for topology, of_topology in blocks.items()
-    }
+    shared = set.intersection(*({block.block.round for block in of_one} for of_one in blocks.values()))
+    counts = {topology: fired(data, topology) for topology in blocks}
     return [
         Trouble(
             fault,
-            fired={
-                topology: sum(len(struck.get(fault, ())) for _, struck in all_strikes[topology]) for topology in blocks
-            },
-            struck={
-                topology: frozenset(
-                    (number, arrival)
-                    for number, struck in all_strikes[topology]
-                    if number in shared
-                    for arrival in struck.get(fault, ())
-                    if arrival >= 0
-                )
-                for topology in blocks
-            },
+            fired={topology: counts[topology][fault] for topology in blocks},
+            struck={topology: _struck(of_one, fault, shared) for topology, of_one in blocks.items()},
         )
         for fault in fault_names(data)
     ]
+
+
+def _struck(blocks: Sequence[BlockData], fault: str, rounds: set[int]) -> frozenset[Arrival]:
+    return frozenset(
+        (block.block.round, row.arrival)
+        for block in blocks
+        if block.block.round in rounds
+        for row in block.faults
+        if row.fault == fault and row.arrival >= 0
+    )

@@ -16,6 +16,7 @@ from harness.audit.auditor import Audit
 from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
 from harness.core.verdict import RunVerdict, Verdict
 from harness.report.agreement import agreement
+from harness.report.compare import same_load
 from harness.report.faults import fired, planned_faults
 from harness.report.quantiles import nearest_rank
 from harness.report.run_data import CPU, BlockData, RunData
@@ -93,7 +94,7 @@ class Judgement:
 def judge(data: RunData, audits: Sequence[Audit]) -> Judgement:
     """Look at everything; a run is judged by all of its checks, not by the first that fails."""
     by_block = {audit.block: audit for audit in audits}
-    checks = [_all_blocks_ran(data)]
+    checks = [_all_blocks_ran(data), *_same_load(data)]
     for block in data.blocks:
         audited = _audited(block, by_block.get(block.block.block))
         checks.append(_ran_to_its_end(block))
@@ -123,6 +124,19 @@ def _all_blocks_ran(data: RunData) -> Check:
     )
 
 
+def _same_load(data: RunData) -> list[Check]:
+    rounds = sorted({block.block.round for block in data.blocks})
+    return [
+        _check(
+            "same-load",
+            f"round {number + 1}",
+            same_load([block.block for block in data.blocks if block.block.round == number]),
+            f"round {number + 1}: its blocks were not offered the same arrivals, so it compares nothing.",
+        )
+        for number in rounds
+    ]
+
+
 def _ran_to_its_end(data: BlockData) -> Check:
     block = data.block
     why = f": {block.problem}" if block.problem else ""
@@ -139,7 +153,9 @@ def _audited(data: BlockData, audit: Audit | None) -> Check:
         return Check("audited", data.name, Verdict.UNKNOWN, f"{data.name} was not audited.")
     found = ", ".join(f"{anomaly.count} x {anomaly.name}" for anomaly in audit.anomalies)
     if audit.verdict is Verdict.INVALID:
-        return Check("audited", data.name, Verdict.INVALID, f"{data.name}: the audit found {found or 'an anomaly'}.")
+        first = f"; first: {audit.anomalies[0].witness}" if audit.anomalies else ""
+        sentence = f"{data.name}: the audit found {found or 'an anomaly'}{first}."
+        return Check("audited", data.name, Verdict.INVALID, sentence)
     if audit.verdict is Verdict.UNKNOWN:
         more = f"; and {len(audit.notes) - NOTES_TOLD} more" if len(audit.notes) > NOTES_TOLD else ""
         why = ("; ".join(audit.notes[:NOTES_TOLD]) or "something that it needs was not recorded") + more
@@ -207,7 +223,7 @@ def _series_agree(data: BlockData) -> Check:
         data.name,
         counts.holds,
         f"{data.name}: the series count {counts.series} ended sagas, the client rows {counts.rows}; "
-        f"killed processes explain {counts.explained} of the difference.",
+        f"processes that ended between two scrapes explain {counts.explained} of the difference.",
     )
 
 

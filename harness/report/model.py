@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.audit.auditor import Audit
-from harness.history.history import History
 from harness.history.run_file import RunFile
 from harness.report.compare import Comparison, compare
 from harness.report.faults import Trouble, same_trouble
 from harness.report.figures import Missing, Outcomes, compensation_rate, completion_quantile, outcomes, throughput_per_s
 from harness.report.judge import Judgement, judge
 from harness.report.quantiles import QUANTILES
-from harness.report.run_data import BlockData, RunData, read_run
+from harness.report.run_data import BlockData, RunData
 from harness.report.summary import Summary, TopologySummary, summarize_data
 
 
@@ -56,6 +55,8 @@ class Report:
     trouble: tuple[Trouble, ...]
     blocks: tuple[BlockFigures, ...]
     spreads: tuple[Spread, ...]
+    outcomes: dict[str, Outcomes | None]
+    """What became of each topology's arrivals."""
 
     @property
     def run(self) -> RunFile:
@@ -73,9 +74,8 @@ class Report:
         return self.summary.topologies
 
 
-def make_report(run: RunFile, history: History, audits: Sequence[Audit]) -> Report:
-    """Read, judge, sum up and compare a run."""
-    data = read_run(run, history)
+def make_report(data: RunData, audits: Sequence[Audit]) -> Report:
+    """Judge, sum up and compare a run that has been read."""
     judgement = judge(data, audits)
     blocks = tuple(_block_figures(block) for block in data.blocks)
     return Report(
@@ -87,13 +87,15 @@ def make_report(run: RunFile, history: History, audits: Sequence[Audit]) -> Repo
         trouble=tuple(same_trouble(data)),
         blocks=blocks,
         spreads=tuple(_spread(topology, blocks) for topology in data.topologies),
+        outcomes={topology: outcomes(data.complete(topology)) for topology in data.topologies},
     )
 
 
 def _block_figures(data: BlockData) -> BlockFigures:
     block = data.block
     complete = [data] if block.state == "complete" else []
-    drained = None if block.drained_s is None or block.load_ended_s is None else block.drained_s - block.load_ended_s
+    times = (block.load_ended_s, block.drained_s) if block.drained else (None, None)
+    drained = times[1] - times[0] if times[0] is not None and times[1] is not None else None
     quantiles = {name: completion_quantile(complete, name, q) for name, q in QUANTILES.items()}
     return BlockFigures(
         block=block.block,

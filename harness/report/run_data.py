@@ -37,8 +37,8 @@ class BlockData:
 
     @property
     def name(self) -> str:
-        """How sentences name the block; the number is the one in ``history.sqlite``."""
-        return f"block {self.block.block} ({self.block.topology})"
+        """How sentences name the block. People count from 1, as the run does when it tells of its blocks."""
+        return f"block {self.block.block + 1} ({self.block.topology})"
 
     @cached_property
     def ended(self) -> list[SagaRow]:

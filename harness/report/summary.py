@@ -14,7 +14,7 @@ from harness.audit.auditor import Audit
 from harness.history.history import History
 from harness.history.run_file import RunFile
 from harness.report.costs import aws_calls_per_saga, cpu_ms_per_saga, duplicates, retry_amplification
-from harness.report.faults import fired
+from harness.report.faults import fired, storm_name
 from harness.report.figures import (
     Figure,
     Missing,
@@ -126,7 +126,7 @@ def summarize_data(data: RunData, audits: Sequence[Audit], judgement: Judgement)
         run_id=run.run_id,
         seed=run.settings.seed,
         saga=run.settings.saga,
-        storm=run.settings.storm,
+        storm=storm_name(run),
         backend=BackendSummary(name=run.backend_name, version=run.backend_version),
         verdict=judgement.verdict.value,
         reasons=[*judgement.reasons, *missing],

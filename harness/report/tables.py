@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.history.run_file import RunFile
 from harness.report.compare import Comparison, Difference
 from harness.report.faults import Trouble
+from harness.report.figures import Outcomes
 from harness.report.model import BlockFigures, Report
 from harness.report.summary import TopologySummary
 from harness.report.wording import NOT_MEASURED, count, measured, number, plain, ratio, ratio_interval
 
 LAYERS = {"sdk": "SDK", "delivery": "delivery", "stepfunctions": "Step Functions"}
+
+
+def backend(run: RunFile) -> str:
+    """Name and version; not known where the run ended before the backend was up."""
+    return f"{run.backend_name} {run.backend_version}".strip() or "not known"
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Row:
 @dataclass(frozen=True)
 class _Line:
     label: str
-    cell: Callable[[TopologySummary], str]
+    cell: Callable[[TopologySummary, Outcomes | None], str]
     metric: str | None = None
     starts_group: bool = False
 
@@ -37,7 +44,7 @@ def comparison_rows(report: Report) -> list[Row]:
     return [
         Row(
             line.label,
-            tuple(line.cell(topology) for topology in report.topologies.values()),
+            tuple(line.cell(figures, report.outcomes[topology]) for topology, figures in report.topologies.items()),
             tuple(comparison.of(line.metric) if line.metric else None for comparison in report.comparisons),
             line.starts_group,
         )
@@ -45,42 +52,44 @@ def comparison_rows(report: Report) -> list[Row]:
     ]
 
 
-def _amplification(layer: str) -> Callable[[TopologySummary], str]:
-    return lambda topology: measured(topology.retry_amplification[layer], "x")
+def _amplification(layer: str) -> Callable[[TopologySummary, Outcomes | None], str]:
+    return lambda topology, _: measured(topology.retry_amplification[layer], "x")
 
 
 _LINES = (
-    _Line("completion p50", lambda t: measured(t.completion_ms.p50, "ms"), "completion p50"),
-    _Line("completion p95", lambda t: measured(t.completion_ms.p95, "ms"), "completion p95"),
-    _Line("completion p99", lambda t: measured(t.completion_ms.p99, "ms"), "completion p99"),
-    _Line("throughput", lambda t: measured(t.throughput_per_s, "/s"), "throughput"),
-    _Line("compensation rate", lambda t: measured(t.compensation_rate, "%"), "compensation rate"),
-    _Line("recovery after the storm", lambda t: measured(t.recovery_s, "s")),
-    _Line("scheduled", lambda t: count(t.scheduled), starts_group=True),
-    _Line("  dropped", lambda t: count(t.dropped)),
-    _Line("  accepted", lambda t: count(t.accepted)),
-    _Line("    completed", lambda t: count(t.completed)),
-    _Line("    compensated", lambda t: count(t.compensated)),
-    _Line("    unresolved", lambda t: count(t.unresolved)),
+    _Line("completion p50", lambda t, _: measured(t.completion_ms.p50, "ms"), "completion p50"),
+    _Line("completion p95", lambda t, _: measured(t.completion_ms.p95, "ms"), "completion p95"),
+    _Line("completion p99", lambda t, _: measured(t.completion_ms.p99, "ms"), "completion p99"),
+    _Line("throughput", lambda t, _: measured(t.throughput_per_s, "/s"), "throughput"),
+    _Line("compensation rate", lambda t, _: measured(t.compensation_rate, "%"), "compensation rate"),
+    _Line("recovery after storm", lambda t, _: NOT_MEASURED if t.recovery_s is None else f"{t.recovery_s:.0f} s"),
+    _Line("scheduled", lambda t, _: count(t.scheduled), starts_group=True),
+    _Line("  dropped", lambda t, _: count(t.dropped)),
+    _Line("  rejected", lambda _, o: count(o.rejected if o else None)),
+    _Line("  no answer", lambda _, o: count(o.errors if o else None)),
+    _Line("  accepted", lambda t, _: count(t.accepted)),
+    _Line("    completed", lambda t, _: count(t.completed)),
+    _Line("    compensated", lambda t, _: count(t.compensated)),
+    _Line("    unresolved", lambda t, _: count(t.unresolved)),
     _Line("retry amplification", _amplification("total"), starts_group=True),
     *(_Line(f"  {name}", _amplification(layer)) for layer, name in LAYERS.items()),
-    _Line("duplicates delivered", lambda t: count(t.duplicates.delivered)),
-    _Line("  suppressed", lambda t: count(t.duplicates.suppressed)),
-    _Line("AWS calls per saga", lambda t: number(t.aws_calls_per_saga), starts_group=True),
-    _Line("CPU per saga", lambda t: measured(t.cpu_ms_per_saga, "ms")),
+    _Line("duplicates delivered", lambda t, _: count(t.duplicates.delivered)),
+    _Line("  suppressed", lambda t, _: count(t.duplicates.suppressed)),
+    _Line("AWS calls per saga", lambda t, _: number(t.aws_calls_per_saga), starts_group=True),
+    _Line("CPU per saga", lambda t, _: measured(t.cpu_ms_per_saga, "ms")),
 )
 
 
 @dataclass(frozen=True)
 class Headline:
-    """One of the differences that a report leads with."""
+    """One of the differences that a report leads with. ``values``: the other topology's against the base's."""
 
     title: str
     value: str
     interval: str
-    detail: str
+    values: str
     clear: bool
-    difference: Difference
+    why: str | None
 
 
 def headlines(comparison: Comparison) -> list[Headline]:
@@ -91,28 +100,29 @@ def headlines(comparison: Comparison) -> list[Headline]:
     """
     tail = next((name for name in ("p99", "p95") if comparison.of(f"completion {name}").base is not None), "p99")
     third = "compensation rate" if comparison.of("compensation rate").clear else "throughput"
-    return [_headline(comparison, comparison.of(metric)) for metric in ("completion p50", f"completion {tail}", third)]
+    return [_headline(comparison.of(metric)) for metric in ("completion p50", f"completion {tail}", third)]
 
 
-def _headline(comparison: Comparison, difference: Difference) -> Headline:
+def _headline(difference: Difference) -> Headline:
     base, other = measured(difference.base, difference.unit), measured(difference.other, difference.unit)
     return Headline(
         title=difference.metric,
         value=ratio(difference),
         interval=ratio_interval(difference),
-        detail=difference.why or f"{other} {comparison.other}, {base} {comparison.base}",
+        values=f"{other} against {base}",
         clear=difference.clear,
-        difference=difference,
+        why=difference.why,
     )
 
 
-def conclusion(comparison: Comparison, headline: Headline) -> str:
+def conclusion(headline: Headline) -> str:
     """A headline as a sentence."""
-    if headline.difference.difference is None:
-        return f"{headline.title}: not compared: {headline.detail}."
-    interval = f" ({headline.interval})" if headline.interval else ""
+    if headline.value == NOT_MEASURED:
+        return f"{headline.title}: not compared: {headline.why}."
+    if not headline.interval:
+        return f"{headline.title}: {headline.values}, {headline.value}, without an interval: {headline.why}."
     clear = "" if headline.clear else ": no clear difference"
-    return f"{headline.title}: {headline.value}{interval}, {headline.detail}{clear}."
+    return f"{headline.title}: {headline.values}, {headline.value} ({headline.interval}){clear}."
 
 
 def hop_rows(report: Report) -> list[tuple[str, str, str, str]]:
@@ -143,25 +153,25 @@ def sagas_in_common(trouble: Trouble) -> str:
 
 
 def block_rows(report: Report) -> list[tuple[str, ...]]:
-    """Block, round, topology, state, ended, p50, p95, throughput, compensation rate, drain."""
+    """One row for each block, in the columns of :data:`BLOCK_HEADINGS`."""
     return [
         (
-            str(block.block),
-            str(block.round),
-            block.topology,
-            block.state,
+            str(block.block + 1),
+            str(block.round + 1),
+            block.topology if block.state == "complete" else f"{block.topology} ({block.state})",
             _ended(block),
-            measured(block.p50_ms, "ms"),
-            measured(block.p95_ms, "ms"),
-            measured(block.throughput_per_s, "/s"),
-            measured(block.compensation_rate, "%"),
-            NOT_MEASURED if block.drained_after_s is None else f"{block.drained_after_s:.1f} s",
+            number(block.p50_ms),
+            number(block.p95_ms),
+            number(block.throughput_per_s),
+            NOT_MEASURED if block.compensation_rate is None else f"{100 * block.compensation_rate:.1f}",
+            NOT_MEASURED if block.drained_after_s is None else f"{block.drained_after_s:.1f}",
         )
         for block in report.blocks
     ]
 
 
-BLOCK_HEADINGS = ("block", "round", "topology", "state", "ended", "p50", "p95", "thr.put", "comp.", "drain")
+BLOCK_HEADINGS = ("block", "round", "topology", "ended", "p50 ms", "p95 ms", "ended/s", "comp. %", "drain s")
+"""Blocks and rounds are counted from 1, as while the run goes on. ``ended/s`` is the throughput; ``drain s`` the time until queues and executions ran empty."""
 
 
 def _ended(block: BlockFigures) -> str:
@@ -192,7 +202,7 @@ def anomaly_rows(report: Report) -> list[AnomalyRow]:
     """Every anomaly of every block."""
     return [
         AnomalyRow(
-            f"block {audit.block}, {audit.topology}",
+            f"block {audit.block + 1}, {audit.topology}",
             anomaly.name,
             anomaly.count,
             plain(anomaly.witness),

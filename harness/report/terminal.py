@@ -9,18 +9,20 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
-from rich.padding import Padding
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
 from harness.core.verdict import RunVerdict
 from harness.report.compare import COVERS
+from harness.report.faults import storm_name
 from harness.report.model import Report
 from harness.report.tables import (
     BLOCK_HEADINGS,
     AnomalyRow,
     Row,
     anomaly_rows,
+    backend,
     block_rows,
     comparison_rows,
     conclusion,
@@ -32,7 +34,7 @@ from harness.report.tables import (
 )
 from harness.report.wording import in_units, plain, told
 
-WIDE = 100
+WIDE = 110
 """From here on differences are told in their own unit too."""
 MAX_WIDTH = 140
 """Wider lines are harder to read, not easier."""
@@ -64,16 +66,15 @@ class _Sheet:
 
     def line(self, text: str | Text = "", indent: int = 0) -> None:
         """One paragraph, wrapped."""
-        shown = text if isinstance(text, Text) else Text(text)
-        self._console.print(Padding(shown, (0, 0, 0, indent)), width=self.width, highlight=False)
+        self._show(text if isinstance(text, Text) else Text(text), indent)
 
     def heading(self, text: str) -> None:
         """A heading with an empty line before it."""
         self.line()
         self.line(Text(text, style="bold"))
 
-    def table(self, *headings: str, left: int = 1) -> Table:
-        """An empty table, the first ``left`` columns to the left, numbers to the right."""
+    def table(self, *headings: str, left: Sequence[int] = (0,)) -> Table:
+        """An empty table: numbers to the right, the columns in ``left`` to the left."""
         table = Table(
             box=None if self._plain else box.SIMPLE_HEAD,
             show_edge=False,
@@ -82,17 +83,23 @@ class _Sheet:
             header_style="dim",
         )
         for index, heading in enumerate(headings):
-            table.add_column(
-                Text(plain(heading)),
-                justify="left" if index < left else "right",
-                overflow="fold",
-                no_wrap=index < left,
-            )
+            table.add_column(Text(plain(heading)), justify="left" if index in left else "right", overflow="fold")
         return table
 
     def show(self, table: Table) -> None:
         """Print a table, two columns in."""
-        self._console.print(Padding(table, (0, 0, 0, 2)), width=self.width, highlight=False)
+        self._show(table, indent=2)
+
+    def _show(self, what: Text | Table, indent: int) -> None:
+        """Print without the spaces with which rich fills lines up: logs and golden files keep what they are given."""
+        options = self._console.options.update(width=self.width - indent, highlight=False)
+        for line in self._console.render_lines(what, options, pad=False):
+            while line and not line[-1].text.rstrip():
+                line.pop()
+            if line:
+                line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+                line.insert(0, Segment(" " * indent))
+            self._console.print(Segments([*line, Segment.line()]), end="", soft_wrap=True)
 
 
 def _header(sheet: _Sheet, report: Report) -> None:
@@ -105,19 +112,19 @@ def _header(sheet: _Sheet, report: Report) -> None:
     sheet.line(title)
     sheet.line(
         plain(
-            f"saga {settings.saga}, storm {settings.storm}, seed {settings.seed}, blocks {settings.interleave} of "
+            f"saga {settings.saga}, storm {storm_name(run)}, seed {settings.seed}, blocks {settings.interleave} of "
             f"{settings.duration_s:g} s at {settings.rate_per_s:g}/s ({settings.arrivals})"
         )
     )
     commit = f", commit {run.commit[:12]}" if run.commit else ""
-    sheet.line(plain(f"backend {run.backend_name} {run.backend_version}{commit}, started {run.started_at}"))
+    sheet.line(plain(f"backend {backend(run)}{commit}, started {run.started_at}"))
 
 
 def _conclusions(sheet: _Sheet, report: Report) -> None:
     for comparison in report.comparisons:
         sheet.heading(plain(f"{comparison.other} against {comparison.base}"))
         for headline in headlines(comparison):
-            sheet.line(plain(conclusion(comparison, headline)), indent=2)
+            sheet.line(plain(conclusion(headline)), indent=2)
 
 
 def _reasons(sheet: _Sheet, report: Report) -> None:
@@ -162,7 +169,7 @@ def _comparison(sheet: _Sheet, report: Report) -> None:
     sheet.show(table)
     if report.comparisons:
         sheet.line()
-        sheet.line(f"Differences: {COVERS} ~: no difference lies within the interval. -: not measured.", indent=2)
+        sheet.line(f"Differences: {COVERS} ~: the interval leaves room for no difference. -: not measured.", indent=2)
 
 
 def _difference_cells(row: Row, *, wide: bool) -> list[Text]:
@@ -175,7 +182,7 @@ def _difference_cells(row: Row, *, wide: bool) -> list[Text]:
 
 def _blocks(sheet: _Sheet, report: Report) -> None:
     sheet.heading("By block")
-    table = sheet.table(*BLOCK_HEADINGS, left=4)
+    table = sheet.table(*BLOCK_HEADINGS, left=(0, 1, 2))
     for row in block_rows(report):
         table.add_row(*_texts(row))
     sheet.show(table)
@@ -184,12 +191,12 @@ def _blocks(sheet: _Sheet, report: Report) -> None:
 
 
 def _faults(sheet: _Sheet, report: Report) -> None:
-    sheet.heading("Faults that struck")
+    sheet.heading("Faults: strikes, and sagas struck")
     rows = fault_rows(report)
     if not rows:
         sheet.line("The storm has no faults.", indent=2)
         return
-    table = sheet.table("fault", *report.topologies, "sagas in common")
+    table = sheet.table("fault", *report.topologies, "same sagas", left=(0, len(report.topologies) + 1))
     for fault, fired, common in rows:
         table.add_row(*_texts([fault, *fired, common]))
     sheet.show(table)

@@ -33,11 +33,16 @@ def measured(value: float | None, unit: str) -> str:
 
 
 def signed(value: float, unit: str) -> str:
-    """As :func:`measured`, with the sign of a difference."""
+    """As :func:`measured`, with the sign of a difference; shares in percentage points."""
     if unit == "%":
-        return f"{100 * value:+.1f} pp"
+        return f"{_signed(100 * value, 1)} pp"
     text = measured(abs(value), unit)
-    return f"{'-' if value < 0 else '+'}{text}"
+    return text if value == 0 else f"{'-' if value < 0 else '+'}{text}"
+
+
+def _signed(value: float, digits: int) -> str:
+    text = f"{value:+,.{digits}f}"
+    return text if text.strip("+-0.") else text[1:]
 
 
 def ratio(difference: Difference) -> str:
@@ -78,7 +83,7 @@ def _absolute(interval: Interval | None, unit: str) -> str:
         return ""
     scale = 100 if unit == "%" else 1
     digits = 1 if max(abs(interval.low), abs(interval.high)) * scale < 100 else 0
-    return f"{scale * interval.low:+.{digits}f} to {scale * interval.high:+.{digits}f}"
+    return f"{_signed(scale * interval.low, digits)} to {_signed(scale * interval.high, digits)}"
 
 
 def count(value: int | None) -> str:

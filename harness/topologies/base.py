@@ -103,13 +103,19 @@ class Topology(Protocol):
 
 
 def ending_events(saga: Saga) -> dict[str, Outcome]:
-    """The events that end a saga, and how it has then ended."""
+    """The events that end a saga, and how it has then ended.
+
+    Where nothing closes a compensated saga, it has ended with the undoing of its first step, or with that step's
+    refusal, after which there is nothing to undo.
+    """
     endings = {saga.steps[-1].succeeded: Outcome.COMPLETED}
+    first = saga.steps[0]
     if saga.after_compensation:
-        endings[saga.after_compensation[-1].succeeded] = Outcome.COMPENSATED
-    elif first_undo := saga.steps[0].compensation:
-        endings[first_undo.succeeded] = Outcome.COMPENSATED
-    return endings
+        compensated = [saga.after_compensation[-1].succeeded]
+    else:
+        compensated = [first.compensation.succeeded] if first.compensation else []
+        compensated += [first.refused] if first.refused else []
+    return endings | dict.fromkeys(compensated, Outcome.COMPENSATED)
 
 
 def outcome_rule(saga: Saga) -> Rule:

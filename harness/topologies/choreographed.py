@@ -84,11 +84,12 @@ class Choreographed:
     """See the module."""
 
     def blueprint(self, saga: Saga) -> Blueprint:
-        """A queue and a rule for each subscriber."""
+        """A queue for each participant, and a rule for each that listens."""
         heard: dict[str, list[str]] = {participant: [] for participant in saga.participants}
         for subscription in subscriptions(saga):
             heard[subscription.participant].append(subscription.event)
-        rules = [Rule(participant, tuple(dict.fromkeys(events))) for participant, events in heard.items()]
+        # EventBridge refuses a pattern with an empty list, so whoever hears nothing has no rule.
+        rules = [Rule(participant, tuple(dict.fromkeys(events))) for participant, events in heard.items() if events]
         return Blueprint((*saga.participants, OUTCOMES), (*rules, outcome_rule(saga)), has_state_machine=False)
 
     def state_machine(self, saga: Saga, deployed: Deployed, policy: RetryPolicy) -> None:

@@ -25,6 +25,7 @@ FOREVER = 99_999_999
 """The most that ``MaxAttempts`` may be."""
 SETTLED = frozenset({"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"})
 """Answers to a callback that comes late or twice. Whichever it is, the state machine waits for it no longer."""
+_ENDS = ("PublishCompleted", "Completed", "PublishCompensated", "Compensated")
 
 
 class Orchestrated:
@@ -58,6 +59,7 @@ class _Compiler:
 
     def states(self) -> dict[str, Any]:
         saga = self._saga
+        _refuse_collisions(saga)
         undoable = [step for step in saga.steps if step.compensation]
         states: dict[str, Any] = {}
         for index, step in enumerate(saga.steps):
@@ -135,7 +137,7 @@ class _Compiler:
         return _state(self._saga.after_compensation[0].name) if self._saga.after_compensation else "PublishCompensated"
 
     def _ends(self, *, can_be_compensated: bool) -> dict[str, Any]:
-        events = {outcome: event for event, outcome in ending_events(self._saga).items()}
+        events = {outcome: event for event, outcome in reversed(ending_events(self._saga).items())}
         states = {
             "PublishCompleted": self._publish(events[Outcome.COMPLETED], {}, "Completed"),
             "Completed": {"Type": "Succeed"},
@@ -176,6 +178,13 @@ class _Compiler:
 def _state(work: str) -> str:
     """``charge`` is the state ``Charge``."""
     return "".join(part.capitalize() for part in work.replace("_", "-").split("-"))
+
+
+def _refuse_collisions(saga: Saga) -> None:
+    """States stand in one table: of two with one name, the first would vanish without a word."""
+    states = [*_ENDS, *map(_state, saga.works())]
+    if twice := sorted({state for state in states if states.count(state) > 1}):
+        raise ValueError(f"saga {saga.name}: several names become one state: {', '.join(twice)}")
 
 
 class _Message(msgspec.Struct, frozen=True):

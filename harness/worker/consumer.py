@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from harness.aws.batching import Batcher
@@ -20,6 +21,8 @@ LONG_POLL_S = 2
 RECEIVE_BATCH = 10
 ACKNOWLEDGE_LINGER_S = 0.02
 PAUSE_AFTER_ERROR_S = 0.5
+COPY = "sagastorm-copy"
+"""Attribute of a message that a fault had delivered again: a copy of a copy would go on for ever."""
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,7 @@ class Consumer:
                 MaxNumberOfMessages=min(RECEIVE_BATCH, self._free),
                 WaitTimeSeconds=LONG_POLL_S,
                 AttributeNames=["ApproximateReceiveCount"],
+                MessageAttributeNames=[COPY],
             )
         except TRANSIENT as error:
             log.warning("%s: cannot receive: %s", self._participant, error)
@@ -94,6 +98,8 @@ class Consumer:
         receives = int(message["Attributes"]["ApproximateReceiveCount"])
         try:
             delivery = self._read(self._participant, message["Body"], receives)
+            if COPY in (message.get("MessageAttributes") or {}):
+                delivery = replace(delivery, is_copy=True)
         except Unreadable as error:
             # It stays invisible until its timeout, and after enough of those goes to the dead-letter queue.
             log.warning("%s: unreadable message %s: %s", self._participant, message["MessageId"], error)

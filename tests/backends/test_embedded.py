@@ -80,7 +80,7 @@ async def test_an_emulator_that_never_answers_is_given_up_and_ended(tmp_path: Pa
         "time.sleep(600)\n",
     )
     backend = Embedded(tmp_path / "emulator.log", interpreter=stubborn, start_timeout_s=1.0)
-    with pytest.raises(EnvironmentFailure, match="did not answer within 1 s while it started; its log, .* is empty"):
+    with pytest.raises(EnvironmentFailure, match=r"did not answer within 1 s while it started; its log, .* is empty"):
         await backend.start()
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
     assert list(scratch_root.iterdir()) == []
@@ -209,6 +209,7 @@ async def test_a_parent_that_is_killed_takes_its_emulator_along(
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"TMPDIR": str(scratch_root)},
         start_new_session=True,
+        cwd=Path(__file__).parents[2],
     )
     try:
         assert parent.stdout is not None
@@ -219,4 +220,4 @@ async def test_a_parent_that_is_killed_takes_its_emulator_along(
     finally:
         with suppress(ProcessLookupError):
             os.killpg(parent.pid, signal.SIGKILL)
-        await parent.wait()
+        await parent.communicate()  # to the end of its output, which closes our end of it

@@ -1,4 +1,4 @@
-"""The emulator's environment: built once, by one process, from a lock that names no machine; never over strangers' files."""
+"""The emulator's environment: built once, by one process, from a lock that names no machine, over nobody's files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from harness.backends import emulator_env
 from harness.core.errors import EnvironmentFailure
+
+ROOT = Path(__file__).parents[2]
 
 
 class Builder:
@@ -168,5 +170,5 @@ def test_the_module_that_make_runs_is_not_imported_before_it_runs() -> None:
     script = (
         "import sys, harness.backends, harness.backends.embedded; print('harness.backends.emulator_env' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"

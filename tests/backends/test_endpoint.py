@@ -35,7 +35,7 @@ def nothing(service: str) -> str | None:
 
 
 def everywhere(url: str) -> dict[str, str]:
-    return {service: url for service in SERVICES}
+    return dict.fromkeys(SERVICES, url)
 
 
 @pytest.mark.parametrize(

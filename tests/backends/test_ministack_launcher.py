@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -273,6 +273,7 @@ async def test_as_many_polls_wake_as_there_are_messages_longest_waiting_first() 
 
 
 async def test_a_message_from_another_thread_wakes_its_poll() -> None:
+    asyncio.get_running_loop().set_debug(True)  # in which a call into the loop from the wrong thread fails
     polls, q = Polls(), queue()
     task = polls.park(q)
     await settle()
@@ -287,6 +288,35 @@ async def test_a_message_that_comes_between_look_and_sleep_is_seen_at_once() -> 
     polls, q = Polls(), queue()
     polls.send(q)  # nobody is parked yet, so this wakes nobody
     await asyncio.wait_for(polls.park(q), 10)
+
+
+class Messages(list[dict[str, float]]):
+    """A queue's messages, with a moment just after they were looked at, in which another thread may do something."""
+
+    afterwards: Callable[[], None] | None = None
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        yield from super().__iter__()
+        afterwards, self.afterwards = self.afterwards, None
+        if afterwards is not None:
+            afterwards()
+
+
+async def test_a_message_that_comes_just_after_the_last_look_before_sleep_wakes_the_poll() -> None:
+    polls, q = Polls(), {"messages": Messages()}
+    q["messages"].afterwards = lambda: polls.send(q)
+    await asyncio.wait_for(polls.park(q), 10)
+
+
+async def test_a_message_that_comes_while_the_loop_looks_elsewhere_wakes_its_poll() -> None:
+    polls, first, second = Polls(), queue(), {"messages": Messages()}
+    tasks = polls.park(first, "first"), polls.park(second, "second")
+    await settle()
+    second["messages"].afterwards = lambda: polls.send(first)  # the first queue has been looked at by then
+    polls.polls.notify()
+    await settle()
+    assert polls.woken == ["first"]
+    await end(*tasks)
 
 
 @pytest.mark.parametrize("visible_in_s", [0.02, 0.0])

@@ -90,7 +90,7 @@ class StubIngress:
         body = await request.read()
         subject = self._check(request, body)
         if self._behaviour.reject:
-            return web.json_response({"reason": "not you"}, status=403)
+            return web.json_response({"error": "not you", "field": None}, status=403)
         if self._behaviour.unavailable:
             return web.Response(status=503, headers={"Retry-After": "0"})
         key = request.headers["Idempotency-Key"]
@@ -108,9 +108,7 @@ class StubIngress:
             if mood == 1:
                 assert request.transport is not None
                 request.transport.abort()
-        return web.json_response(
-            {"saga_id": saga.saga_id}, status=202, headers={"Location": f"/sagas/{saga.saga_id}"}
-        )
+        return web.json_response({"saga_id": saga.saga_id}, status=202, headers={"Location": f"/sagas/{saga.saga_id}"})
 
     async def outcome(self, request: web.Request) -> web.StreamResponse:
         """Hold a poll until the saga has ended or its patience has."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from harness.core.errors import Indefinite
 from harness.core.local_transaction import Add, Item, Write
 from harness.core.saga import Command, Work
-from harness.participants.dispatcher import LEDGER, Dispatcher, Reply, _meaning
+from harness.participants.dispatcher import LEDGER, Dispatcher, Reply
 from harness.participants.ports import ConditionFailed, Store
 from tests.planted_bugs.planted import BITTEN, PlantedBug, fired, handled, with_result
 from tests.world.trouble import Trouble
@@ -55,12 +56,11 @@ class _CheckThenAct(_BuggyDispatcher):
         except ConditionFailed:
             if not self._was_done(work, command):
                 self.bite()
-            return done  # "already processed. Skipping."
-        writes = (entry, *transaction.writes)
+            return Reply(result="done", data=done.data, replayed=True)  # "already processed. Skipping."
         try:
-            await self._store.transact(work.participant, writes)
+            await self._store.transact(work.participant, (entry, *transaction.writes))
         except ConditionFailed as failed:
-            _meaning(work, writes, failed)
+            raise Indefinite(work.name) from failed
         return done
 
     def _was_done(self, work: Work, command: Command) -> bool:

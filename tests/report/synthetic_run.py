@@ -30,6 +30,7 @@ from harness.history.records import (
 )
 from harness.history.run_file import Instrument, Reading, RunFile
 from harness.history.spool import Spool
+from harness.report.run_data import RunData, read_run
 from harness.settings import RunSettings
 from tests.report.synthetic_series import series
 
@@ -127,11 +128,16 @@ def blocks(spec: Spec) -> Iterator[Made]:
         met[letter] = met.get(letter, 0) + 1
 
 
-def audits(folder: Path, *, anomalies: dict[int, list[Anomaly]] | None = None) -> list[Audit]:
+def read(folder: Path) -> RunData:
+    """A run that was built, as the report reads it."""
+    with History(folder / "history.sqlite") as history:
+        return read_run(run_file.load(folder), history)
+
+
+def audits(data: RunData, anomalies: dict[int, list[Anomaly]] | None = None) -> list[Audit]:
     """What an auditor might have said: all valid, but for the blocks with anomalies."""
-    with History(folder / "history.sqlite", read_only=True) as history:
-        found = anomalies or {}
-        return [audit(block.block, block.topology, found.get(block.block, [])) for block in history.blocks()]
+    found = anomalies or {}
+    return [audit(each.block.block, each.block.topology, found.get(each.block.block)) for each in data.blocks]
 
 
 def audit(block: int, topology: str, anomalies: list[Anomaly] | None = None) -> Audit:

@@ -1,4 +1,4 @@
-"""Queues with at-least-once delivery: a message comes again until it is acknowledged, or is given up as a dead letter."""
+"""Queues that deliver at least once: a message comes again until it is acknowledged, or becomes a dead letter."""
 
 from __future__ import annotations
 

@@ -99,6 +99,9 @@ class Orchestration:
         assert message.token is not None
         self._settle(message.token, REFUSED if reply.result in ("refused", "tombstoned") else None)
 
+    def gave_up(self, state: str) -> None:
+        """The outcome of a state's step is unknown and no retry is left."""
+
     def _enter(self, execution: _Execution, name: str) -> None:
         execution.tries.clear()
         self._attempt(execution, name)
@@ -131,6 +134,8 @@ class Orchestration:
         if error is None:
             self._enter(execution, state["Next"])
         elif not self._retry(execution, name, state, error):
+            if error == TIMEOUT:
+                self.gave_up(name)
             caught = next((catch for catch in state.get("Catch", ()) if _matches(catch, error)), None)
             if caught is not None:  # an error that nothing catches fails the execution
                 self._enter(execution, caught["Next"])

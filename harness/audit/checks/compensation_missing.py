@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.audit.check import Check, Finding, Ground
+from harness.audit.check import Check, Finding, Ground, ended_ground
 from harness.audit.evidence import Evidence
 from harness.core.saga import Outcome
 
@@ -16,11 +16,11 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             continue
         for step, undo in evidence.compensations:
             if one.done(step.name) and not one.done(undo.name):
-                others = sorted({entry.result for entry in one.ledger if entry.step == undo.name})
                 yield Finding(
                     (one.saga_id,),
                     f"saga {one.saga_id}: {step.name} was done and the saga compensated, so {undo.name} was expected "
-                    f"to be done; its ledger has {f'only {undo.name} {others}' if others else 'no entry of it'}",
+                    f"to be done; its ledger has {one.instead(undo.name)}",
+                    ended_ground(one),
                 )
 
 

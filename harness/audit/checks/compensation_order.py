@@ -40,7 +40,7 @@ def _by_ledger(one: SagaEvidence, first: str, second: str) -> bool:
 
 
 def _by_handlings(one: SagaEvidence, first: str, second: str) -> bool:
-    """A worker had finished ``first`` before any began ``second``. A handling that died has no row and proves nothing."""
+    """A worker had finished ``first`` before any began ``second``. A handling that died has no row."""
     ended = [row.t_s for row in one.seen_done(first)]
     began = [row.t_s - row.took_ms / 1000 for row in one.seen_done(second)]
     return bool(ended and began) and min(ended) < min(began)

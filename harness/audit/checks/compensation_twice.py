@@ -12,12 +12,12 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each saga and compensation."""
     for one in evidence.sagas.values():
         for step, undo in evidence.compensations:
-            times = one.times_done(undo.name)
+            times = evidence.times_done(one, undo.name)
             if times > 1:
                 yield Finding(
                     (one.saga_id,),
                     f"saga {one.saga_id}: {step.name} was expected to be undone once, {undo.name} was done {times} "
-                    f"times ({len(one.done(undo.name))} ledger entries)",
+                    f"times{one.each(undo.name)}",
                 )
 
 

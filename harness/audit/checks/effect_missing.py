@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.audit.check import Check, Finding, Ground
-from harness.audit.evidence import DONE, Evidence
+from harness.audit.check import Check, Finding, Ground, ended_ground
+from harness.audit.evidence import Evidence
 from harness.core.saga import Outcome
 
 
@@ -18,11 +18,11 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         steps = evidence.saga.steps if outcome == Outcome.COMPLETED else evidence.saga.after_compensation
         for step in steps:
             if not one.done(step.name):
-                others = sorted({entry.result for entry in one.ledger if entry.step == step.name} - {DONE})
                 yield Finding(
                     (one.saga_id,),
-                    f"saga {one.saga_id}: it is {outcome}, so {step.name} was expected to be done; its ledger has "
-                    f"{f'only {step.name} {others}' if others else f'no entry of {step.name}'}",
+                    f"saga {one.saga_id}: it is {outcome}, so {step.name} was expected to be done; "
+                    f"its ledger has {one.instead(step.name)}",
+                    ended_ground(one),
                 )
 
 

@@ -12,12 +12,12 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each saga and step."""
     for one in evidence.sagas.values():
         for step in (*evidence.saga.steps, *evidence.saga.after_compensation):
-            times = one.times_done(step.name)
+            times = evidence.times_done(one, step.name)
             if times > 1:
                 yield Finding(
                     (one.saga_id,),
-                    f"saga {one.saga_id}: {step.name} was expected to be done once, it was done {times} times "
-                    f"({len(one.done(step.name))} ledger entries)",
+                    f"saga {one.saga_id}: {step.name} was expected to be done once, it was done {times} times"
+                    f"{one.each(step.name)}",
                 )
 
 

@@ -19,7 +19,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         elif one.client.status not in STARTED:
             yield Finding(
                 (one.saga_id,),
-                f"saga {one.saga_id}: its request was {one.client.status}, so no effect was expected; {one.last_seen()}",
+                f"saga {one.saga_id}: its request was {one.client.status}, so no effect was expected; "
+                f"{one.last_seen()}",
             )
     allowed = evidence.unanswered
     for one in strangers[allowed:]:

@@ -28,8 +28,8 @@ def find(evidence: Evidence) -> Iterator[Finding | Doubt]:
             sagas = tuple(movers[row.participant, row.account])
             yield Finding(
                 sagas,
-                f"{row.participant} {row.account}: {row.initial} and movements of {movement:+} by {_named(sagas)} "
-                f"make {expected}, it is {row.final} ({row.final - expected:+})",
+                f"{row.participant} {row.account}: {row.initial} before and movements of {movement:+} by "
+                f"{_named(sagas)}, so {expected} was expected; it is {row.final} ({row.final - expected:+})",
             )
     if unknown := sorted(moved.keys() - known):
         yield Doubt(f"{len(unknown)} accounts moved and were not collected, such as {' '.join(unknown[0])}")

@@ -1,0 +1,277 @@
+"""The report as one HTML file: no network, light and dark, readable without the script, and ready to be printed.
+
+Autoescape is on for everything; only our own style sheet and scripts and the vendored ones are put in as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.core.verdict import RunVerdict
+from harness.report import charts
+from harness.report.compare import COVERS, Comparison, Difference
+from harness.report.faults import Trouble, storm_name
+from harness.report.figures import Outcomes
+from harness.report.model import Report
+from harness.report.tables import (
+    BLOCK_HEADINGS,
+    LAYERS,
+    Headline,
+    Row,
+    anomaly_rows,
+    backend,
+    block_rows,
+    comparison_rows,
+    headlines,
+    hop_rows,
+    no_anomaly_line,
+    sagas_in_common,
+    spread_line,
+)
+from harness.report.wording import count, in_units, measured, plain, told
+
+HERE = Path(__file__).parent / "html"
+SIGNS = {RunVerdict.PASS: "\N{CHECK MARK}", RunVerdict.FAIL: "\N{BALLOT X}", RunVerdict.INCONCLUSIVE: "?"}
+STRIP_MIDDLE = 100.0
+"""Of a strip that is 200 wide: where "no difference" stands."""
+UNEQUAL_TOLD = 200
+"""Most sagas that are listed as struck in one topology only."""
+
+
+def render_page(report: Report) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters["plain"] = lambda value: plain(str(value))
+    environment.filters["times"] = _times
+    return environment.get_template("report.html").render(**_head(report), **_charts(report), **_tables(report))
+
+
+def _head(report: Report) -> dict[str, Any]:
+    run, settings = report.run, report.run.settings
+    return {
+        "run": {
+            "id": run.run_id,
+            "settings": settings,
+            "storm_name": storm_name(run),
+            "started_at": run.started_at,
+            "blocks": f"blocks {settings.interleave} of {settings.duration_s:g} s at {settings.rate_per_s:g}/s",
+            "backend": backend(run),
+            "command": run.command,
+            "commit": run.commit,
+            "version": run.versions.get("sagastorm", ""),
+        },
+        "topologies": list(report.topologies),
+        "verdict": {"word": report.judgement.verdict.value, "sign": SIGNS[report.judgement.verdict]},
+        "reasons": report.judgement.reasons,
+        "checks": len(report.judgement.checks),
+        "notes": [*report.figure_notes, *report.judgement.remarks],
+        "comparisons": [_comparison(comparison) for comparison in report.comparisons],
+        "covers": COVERS,
+        "files": _files(),
+    }
+
+
+def _charts(report: Report) -> dict[str, Any]:
+    distribution = charts.distribution(report)
+    throughput = charts.throughput(report)
+    queues = charts.queue_depth(report)
+    windows = charts.windows_in_words(report)
+    drawn = [chart for chart in (distribution, *throughput, *queues) if chart.missing is None]
+    return {
+        "distribution": distribution,
+        "throughput": throughput,
+        "queues": queues,
+        "backdrop": f"Tinted: the storm ({windows}). Hatched: the drain." if windows else "Hatched: the drain.",
+        "chart_data": [{"id": chart.id, "spec": chart.spec} for chart in drawn],
+    }
+
+
+def _tables(report: Report) -> dict[str, Any]:
+    instrument = report.run.instrument
+    return {
+        "rows": [_row(row) for row in comparison_rows(report)],
+        "outcomes": [{"topology": name, "parts": _parts(counts)} for name, counts in report.outcomes.items()],
+        "amplification": _amplification(report),
+        "faults": [_fault(trouble) for trouble in report.trouble],
+        "anomalies": anomaly_rows(report),
+        "no_anomaly": no_anomaly_line(report),
+        "audit_notes": [f"block {audit.block + 1}: {note}" for audit in report.audits for note in audit.notes],
+        "block_headings": BLOCK_HEADINGS,
+        "blocks": block_rows(report),
+        "spread": spread_line(report),
+        "events": [
+            (str(data.block.block + 1), f"{event.t_s:.1f}", event.what)
+            for data in report.data.blocks
+            for event in data.events
+        ],
+        "hops": hop_rows(report),
+        "call_cpu_ms": "" if instrument is None else f"{instrument.call_cpu_ms:.2f}",
+        "facts": _facts(report),
+        "storm_json": msgspec.json.format(msgspec.json.encode(report.run.storm), indent=2).decode(),
+    }
+
+
+def _files() -> dict[str, Markup]:
+    return {
+        "css": _file("style.css"),
+        "js": _file("charts.js"),
+        "uplot_css": _file("vendor/uPlot.min.css"),
+        "uplot_js": _file("vendor/uPlot.iife.min.js"),
+    }
+
+
+def _file(name: str) -> Markup:
+    # Markup is put in unescaped: these are our own files and hold no text from a run.
+    return Markup((HERE / name).read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Strip:
+    """An interval drawn to scale on a line of 200, with "no difference" in the middle."""
+
+    low: float
+    point: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """A headline with its picture."""
+
+    headline: Headline
+    strip: Strip | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """A difference in words, empty where there is none."""
+
+    ratio: str
+    in_units: str
+    clear: bool
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "base": comparison.base,
+        "other": comparison.other,
+        "cards": [Card(headline, _strip(comparison.of(headline.title))) for headline in headlines(comparison)],
+    }
+
+
+def _strip(difference: Difference) -> Strip | None:
+    if difference.ratio is not None and difference.ratio_interval is not None:
+        bounds = difference.ratio_interval
+        if min(bounds.low, difference.ratio) <= 0:
+            return None
+        values = [math.log(value) for value in (bounds.low, difference.ratio, bounds.high)]
+    elif difference.difference is not None and difference.difference_interval is not None:
+        bounds = difference.difference_interval
+        values = [bounds.low, difference.difference, bounds.high]
+    else:
+        return None
+    reach = max(map(abs, values)) * 1.2 or 1.0
+    low, point, high = (round(STRIP_MIDDLE * (1 + value / reach), 1) for value in values)
+    return Strip(low, point, high)
+
+
+def _row(row: Row) -> dict[str, Any]:
+    label = row.label.lstrip()
+    return {
+        "label": label,
+        "indent": (len(row.label) - len(label)) // 2,
+        "cells": row.cells,
+        "starts_group": row.starts_group,
+        "differences": [
+            Told(told(each), in_units(each), each.clear) if each else Told("", "", clear=False)
+            for each in row.differences
+        ],
+    }
+
+
+def _parts(counts: Outcomes | None) -> list[dict[str, Any]]:
+    if counts is None:
+        return []
+    parts = {
+        "completed": counts.completed,
+        "compensated": counts.compensated,
+        # Of the sagas without an answer, those whose end is not known are told as that.
+        "unresolved": max(0, counts.unresolved - counts.errors),
+        "no answer": counts.errors,
+        "rejected": counts.rejected,
+        "dropped": counts.dropped,
+    }
+    total = sum(parts.values())
+    return [
+        {"label": label, "count": count(number), "share": round(100 * number / total, 1)}
+        for label, number in parts.items()
+        if number
+    ]
+
+
+def _amplification(report: Report) -> list[dict[str, Any]]:
+    rows = {layer: [t.retry_amplification[layer] for t in report.topologies.values()] for layer in (*LAYERS, "total")}
+    most = max((value - 1 for values in rows.values() for value in values if value is not None), default=0.0)
+    return [
+        {
+            "label": LAYERS.get(layer, "all layers"),
+            "total": layer == "total",
+            "cells": [
+                {
+                    "text": measured(value, "x"),
+                    "width": None if value is None else round(100 * (value - 1) / most, 1) if most else 0,
+                }
+                for value in values
+            ],
+        }
+        for layer, values in rows.items()
+    ]
+
+
+def _fault(trouble: Trouble) -> dict[str, Any]:
+    unequal = [] if trouble.same else [(topology, trouble.only(topology)) for topology in trouble.struck]
+    return {
+        "name": trouble.fault,
+        "fired": [count(fired) for fired in trouble.fired.values()],
+        "common": sagas_in_common(trouble),
+        "unequal": [{"topology": topology, "sagas": _arrivals(only)} for topology, only in unequal],
+    }
+
+
+def _arrivals(arrivals: Sequence[tuple[int, int]]) -> str:
+    listed = ", ".join(f"{round + 1}/{arrival}" for round, arrival in arrivals[:UNEQUAL_TOLD])
+    more = len(arrivals) - UNEQUAL_TOLD
+    return f"{listed} and {more} more" if more > 0 else listed or "none"
+
+
+def _facts(report: Report) -> list[tuple[str, str]]:
+    run = report.run
+    settings = msgspec.to_builtins(run.settings)
+    return [
+        *((name.replace("_", " "), _shown(value)) for name, value in settings.items()),
+        ("commit", run.commit or "not known"),
+        ("backend", backend(run)),
+        ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
+        ("machine", ", ".join(f"{name} {value}" for name, value in run.machine.items())),
+    ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)
+
+
+def _times(text: str) -> str:
+    """``0.77x`` with the sign that print has for it."""
+    return text.replace("x", "\N{MULTIPLICATION SIGN}")

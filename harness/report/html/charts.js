@@ -1,0 +1,197 @@
+// Draws the page's charts from the JSON in it. Every chart has its table beside it, so nothing here is needed to read them.
+(function () {
+  "use strict";
+
+  const charts = JSON.parse(document.getElementById("chart-data").textContent);
+  const root = document.documentElement;
+  const DASHES = [[], [7, 3], [2, 3], [10, 3, 2, 3]];
+  const PRINTED_WIDTH = { time: 345, distribution: 700 };
+  let plots = [];
+
+  function color(name) {
+    return getComputedStyle(root).getPropertyValue(name).trim();
+  }
+
+  function compact(value) {
+    return value == null ? "" : value >= 100 ? value.toFixed(0) : String(Math.round(value * 10) / 10);
+  }
+
+  function duration(ms) {
+    return ms == null ? "" : ms >= 1000 ? compact(ms / 1000) + " s" : compact(ms) + " ms";
+  }
+
+  function axis(label, extra) {
+    const font = "12px system-ui, sans-serif";
+    return Object.assign({
+      label: label, labelFont: font, font: font, labelSize: 20, labelGap: 2, stroke: color("--soft"),
+      grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--line"), width: 1, size: 4 },
+    }, extra);
+  }
+
+  function text(u, words, x, y, align) {
+    const ratio = devicePixelRatio || 1;
+    u.ctx.fillStyle = color("--soft");
+    u.ctx.font = 11 * ratio + "px system-ui, sans-serif";
+    u.ctx.textAlign = align;
+    u.ctx.textBaseline = "top";
+    u.ctx.fillText(words, x, y);
+  }
+
+  // Storm windows as tints that add up where they overlap, the drain as a hatching.
+  function backdrop(spec) {
+    return function (u) {
+      const ratio = devicePixelRatio || 1;
+      const box = u.bbox;
+      const at = (second) => Math.min(box.left + box.width, Math.max(box.left, u.valToPos(second, "x", true)));
+      u.ctx.save();
+      u.ctx.beginPath();
+      u.ctx.rect(box.left, box.top, box.width, box.height);
+      u.ctx.clip();
+      u.ctx.fillStyle = color("--storm");
+      u.ctx.globalAlpha = 0.09;
+      spec.windows.forEach(([start, end]) => u.ctx.fillRect(at(start), box.top, at(end) - at(start), box.height));
+      u.ctx.globalAlpha = 1;
+      const drain = at(spec.load_ended_s);
+      u.ctx.strokeStyle = color("--line");
+      u.ctx.lineWidth = ratio;
+      u.ctx.save();
+      u.ctx.beginPath();
+      u.ctx.rect(drain, box.top, box.left + box.width - drain, box.height);
+      u.ctx.clip();
+      u.ctx.beginPath();
+      for (let x = drain - box.height; x < box.left + box.width; x += 7 * ratio) {
+        u.ctx.moveTo(x, box.top + box.height);
+        u.ctx.lineTo(x + box.height, box.top);
+      }
+      u.ctx.stroke();
+      u.ctx.restore();
+      u.ctx.restore();
+    };
+  }
+
+  // Above the plot, where no line crosses them.
+  function names(spec) {
+    return function (u) {
+      const ratio = devicePixelRatio || 1;
+      const y = u.bbox.top - 14 * ratio;
+      if (spec.windows.length) {
+        const start = Math.min(...spec.windows.map((window) => window[0]));
+        text(u, "storm", Math.max(u.bbox.left, u.valToPos(start, "x", true)), y, "left");
+      }
+      text(u, "drain", u.bbox.left + u.bbox.width, y, "right");
+    };
+  }
+
+  function timeChart(spec) {
+    const own = color("--t" + spec.topology % 4);
+    const end = spec.x.length;
+    const lines = spec.lines.map((line) => ({
+      label: line.label,
+      stroke: line.role === "offered" ? color("--soft") : line.faint ? own + "73" : own,
+      width: line.faint ? 1 : line.role === "offered" ? 1.5 : 2.25,
+      points: { show: false },
+      paths: uPlot.paths.stepped({ align: 1 }),
+      value: (u, value) => compact(value),
+    }));
+    return {
+      height: 220,
+      scales: { x: { time: false, range: [0, end] }, y: { range: [0, (spec.y_max || 1) * 1.12] } },
+      axes: [axis("seconds since the load started", { size: 26 }), axis(spec.unit, { size: 46 })],
+      series: [{ label: "second", value: (u, value) => compact(value) }].concat(lines),
+      padding: [18, 8, 0, 0],
+      hooks: { drawClear: [backdrop(spec)], draw: [names(spec)] },
+    };
+  }
+
+  function decades(low, high) {
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+      [1, 2, 5].forEach((step) => {
+        const value = step * Math.pow(10, power);
+        if (value >= low && value <= high) found.push(value);
+      });
+    }
+    return found;
+  }
+
+  function quantileLines(u) {
+    const ratio = devicePixelRatio || 1;
+    const box = u.bbox;
+    u.ctx.save();
+    u.ctx.strokeStyle = color("--soft");
+    u.ctx.lineWidth = ratio;
+    u.ctx.setLineDash([3 * ratio, 4 * ratio]);
+    [50, 95, 99].forEach((share) => {
+      const y = u.valToPos(share, "y", true);
+      u.ctx.globalAlpha = 0.6;
+      u.ctx.beginPath();
+      u.ctx.moveTo(box.left, y);
+      u.ctx.lineTo(box.left + box.width, y);
+      u.ctx.stroke();
+    });
+    u.ctx.restore();
+    u.ctx.save();
+    text(u, "p50", box.left + 4 * ratio, u.valToPos(50, "y", true) + 2 * ratio, "left");
+    text(u, "p95", box.left + 4 * ratio, u.valToPos(95, "y", true) + 2 * ratio, "left");
+    text(u, "p99", box.left + 4 * ratio, u.valToPos(99, "y", true) - 12 * ratio, "left");
+    u.ctx.restore();
+  }
+
+  function distributionChart(spec) {
+    const first = spec.x[0];
+    const last = spec.x[spec.x.length - 1];
+    const lines = spec.lines.map((line) => ({
+      label: line.label,
+      stroke: color("--t" + line.topology % 4),
+      width: 2.25,
+      dash: DASHES[line.topology % 4],
+      points: { show: false },
+      value: (u, value) => (value == null ? "" : value.toFixed(1) + " %"),
+    }));
+    return {
+      height: 300,
+      scales: { x: { time: false, distr: 3, range: [first, last] }, y: { range: [0, 106] } },
+      axes: [
+        axis("completion time (logarithmic)", {
+          size: 26, splits: () => decades(first, last), filter: (u, splits) => splits, values: (u, splits) => splits.map(duration),
+        }),
+        axis("% of ended sagas", { size: 46, splits: () => [0, 25, 50, 75, 100] }),
+      ],
+      series: [{ label: "within", value: (u, value) => duration(value) }].concat(lines),
+      hooks: { drawClear: [quantileLines] },
+    };
+  }
+
+  function draw() {
+    const printed = root.classList.contains("printed");
+    plots.forEach((plot) => plot.destroy());
+    plots = charts.map((chart) => {
+      const host = document.getElementById("plot-" + chart.id);
+      const spec = chart.spec;
+      const options = spec.kind === "time" ? timeChart(spec) : distributionChart(spec);
+      options.width = printed ? PRINTED_WIDTH[spec.kind] : Math.max(240, host.clientWidth);
+      options.cursor = { drag: { x: false, y: false }, points: { size: 7 } };
+      options.legend = { live: !printed, markers: { width: 0, fill: (u, index) => u.series[index].stroke(u, index) } };
+      return new uPlot(options, [spec.x].concat(spec.lines.map((line) => line.values)), host);
+    });
+  }
+
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  addEventListener("beforeprint", () => {
+    root.classList.add("printed");
+    draw();
+  });
+  addEventListener("afterprint", () => {
+    root.classList.remove("printed");
+    draw();
+  });
+  new ResizeObserver(() => {
+    plots.forEach((plot) => {
+      const width = Math.max(240, plot.root.parentElement.clientWidth);
+      if (!root.classList.contains("printed") && Math.abs(width - plot.width) > 1) {
+        plot.setSize({ width: width, height: plot.height });
+      }
+    });
+  }).observe(document.body);
+})();

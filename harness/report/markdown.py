@@ -1,0 +1,94 @@
+"""``summary.md``: a report that fits into a pull request's comment or a job summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.report.compare import COVERS
+from harness.report.faults import storm_name
+from harness.report.model import Report
+from harness.report.tables import (
+    anomaly_rows,
+    backend,
+    comparison_rows,
+    conclusion,
+    fault_rows,
+    headlines,
+    no_anomaly_line,
+)
+from harness.report.wording import plain, told
+
+
+def render_markdown(report: Report) -> str:
+    """The whole file."""
+    run = report.run
+    subject = f"{_escaped(run.settings.saga)} under {_escaped(storm_name(run))}"
+    lines = [
+        f"# sagastorm: {subject}: {report.judgement.verdict.value}",
+        "",
+        f"Run {_escaped(run.run_id)}, seed {run.settings.seed}, backend {_escaped(backend(run))}.",
+        "",
+    ]
+    if report.judgement.reasons:
+        lines += ["## Why", "", *(f"- {_escaped(reason)}" for reason in report.judgement.reasons), ""]
+    for comparison in report.comparisons:
+        lines += [f"## {_escaped(comparison.other)} against {_escaped(comparison.base)}", ""]
+        lines += [f"- {_escaped(conclusion(headline))}" for headline in headlines(comparison)] + [""]
+    lines += _comparison(report)
+    lines += _faults(report)
+    lines += _anomalies(report)
+    notes = [*report.figure_notes, *report.judgement.remarks]
+    if notes:
+        lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in notes), ""]
+    lines += ["## Run it again", "", *_code(run.command)]
+    return "\n".join(lines) + "\n"
+
+
+def _comparison(report: Report) -> list[str]:
+    several = len(report.comparisons) > 1
+    differences = [f"{each.other} / {each.base}" if several else "difference" for each in report.comparisons]
+    rows = [
+        (
+            row.label.strip(),
+            *row.cells,
+            *("" if difference is None else told(difference) for difference in row.differences),
+        )
+        for row in comparison_rows(report)
+    ]
+    table = _table(("", *report.topologies, *differences), rows)
+    return [*table, "", f"{COVERS} `~`: the interval leaves room for no difference. `-`: not measured.", ""]
+
+
+def _faults(report: Report) -> list[str]:
+    rows = [(fault, *fired, common) for fault, fired, common in fault_rows(report)]
+    if not rows:
+        return []
+    return ["## Faults", "", *_table(("fault", *report.topologies, "same sagas"), rows), ""]
+
+
+def _anomalies(report: Report) -> list[str]:
+    found = [
+        f"- {row.count} x **{_escaped(row.name)}** ({_escaped(row.where)}): {_escaped(row.witness)}"
+        for row in anomaly_rows(report)
+    ]
+    return ["## Anomalies", "", *(found or [no_anomaly_line(report)]), ""]
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    marks = ["---", *("---:" for _ in headings[1:])]
+    return [_line(headings), _line(marks), *(_line(row) for row in rows)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell if set(cell) <= set('-:') else _escaped(cell) for cell in cells)} |"
+
+
+def _code(text: str) -> list[str]:
+    # An indented block ends only with its indentation: no fence in the text could close it.
+    return [f"    {plain(text)}"]
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is: a saga id could hold markup, a mention, or end a table's cell."""
+    shown = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
+    return "".join(f"\\{char}" if char in "\\`*_[]|#~" else char for char in shown)

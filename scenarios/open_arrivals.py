@@ -1,0 +1,150 @@
+"""What every scenario is made from: an open load on one saga, planned by a file or by Locust's options.
+
+With a plan (``--sagastorm-plan``) the system is up already, and the harness judges the run. Without one the scenario
+starts ``sagastorm up`` itself at the start of each test, and Locust exits with its verdict.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gevent
+from locust import User, events
+from locust.exception import StopUser
+from locust.runners import LocalRunner, MasterRunner
+
+from harness.core.errors import EXIT_USAGE, Problem, UsageError
+from harness.deployment import KEY_VARIABLE
+from harness.load.plan import LoadPlan, read_plan
+from scenarios._conductor import Conductor, OneUserPerProcess, PlanSource, only_plan
+from scenarios._lifeline import watch_lifeline
+from scenarios._options import add_options, up_command
+from scenarios._performer import Performer
+from scenarios._system import System
+
+_key_was_given = bool(os.environ.get(KEY_VARIABLE))
+if not _key_was_given:
+    # On import, which is before Locust forks its workers: they and the system must all have the same one.
+    os.environ[KEY_VARIABLE] = secrets.token_hex(32)
+
+
+class OpenArrivals(User):  # type: ignore[misc]
+    """Customers who come when they come. One instance stands for all of a process's arrivals, which run beside it."""
+
+    abstract = True
+    host = "http://127.0.0.1"
+    """Of no meaning: the address of the ingress is in the plan."""
+    saga: ClassVar[str | None] = None
+    """The saga's name; none: the plan says, or ``--saga``."""
+
+    def attend(self) -> None:
+        """Be there for as long as arrivals are under way."""
+        load = self.environment.sagastorm_performer.load
+        if load is not None:
+            load.drained.wait()
+        raise StopUser
+
+    tasks: ClassVar[list[Any]] = [attend]
+
+    @classmethod
+    def up(cls, saga: str, options: Namespace) -> Sequence[str]:
+        """The command that brings up the system for a test without a plan."""
+        return up_command(saga, options)
+
+
+def _on_init(environment: Any, **_: Any) -> None:
+    """Every process of Locust comes by here, after the fork."""
+    watch_lifeline()
+    # Failed requests are results, and Locust's own exit code would make them a failure of the generator.
+    environment.process_exit_code = 0
+    runner = environment.runner
+    conductor: Conductor | None = None
+    if isinstance(runner, (LocalRunner, MasterRunner)):
+        try:
+            source = _plan_source(environment)
+        except UsageError as error:
+            for problem in error.problems:
+                print(f"sagastorm: {problem}", file=sys.stderr)
+            sys.exit(EXIT_USAGE)
+        conductor = Conductor(environment, source)
+        environment.shape_class = OneUserPerProcess(conductor)
+    performer: Performer | None = None
+    if not isinstance(runner, MasterRunner):
+        performer = environment.sagastorm_performer = Performer(environment)
+    boss = conductor or performer
+    assert boss is not None
+    _take_signals(environment, boss)
+
+
+def _plan_source(environment: Any) -> PlanSource:
+    """Where plans come from. Refuses what cannot work before anything is started."""
+    options = environment.parsed_options
+    scenario = _scenario(environment)
+    if options.class_picker:
+        raise UsageError([Problem("--class-picker", True, "a locustfile with one scenario has nothing to pick from")])
+    if options.sagastorm_plan:
+        plan = read_plan(Path(options.sagastorm_plan))
+        problems = []
+        if not _key_was_given:
+            problems.append(Problem(KEY_VARIABLE, None, "with a plan, the key that its ingress checks identities with"))
+        if scenario.saga not in (None, plan.saga):
+            problems.append(Problem("saga", plan.saga, f"this scenario is of {scenario.saga}; any_saga.py takes any"))
+        if problems:
+            raise UsageError(problems)
+        return only_plan(plan)
+    if options.host:
+        raise UsageError(
+            [
+                Problem(
+                    "--host",
+                    options.host,
+                    "an ingress is named by a plan, with the schedule and the seed that its system was set up for: "
+                    "give --sagastorm-plan FILE, or neither, and the scenario starts a system itself",
+                )
+            ]
+        )
+    saga = scenario.saga or getattr(options, "saga", None)
+    if not saga:
+        raise UsageError([Problem("--saga", None, "the name of a saga, or a plan")])
+
+    def start() -> LoadPlan | System:
+        return System(scenario.up(saga, options))
+
+    return start
+
+
+def _scenario(environment: Any) -> type[OpenArrivals]:
+    classes = environment.user_classes
+    if len(classes) != 1 or not issubclass(classes[0], OpenArrivals):
+        names = [user.__name__ for user in classes]
+        raise UsageError([Problem("user classes", names, "one, made from OpenArrivals")])
+    scenario: type[OpenArrivals] = classes[0]
+    return scenario
+
+
+def _take_signals(environment: Any, boss: Conductor | Performer) -> None:
+    """Handle SIGINT and SIGTERM in a greenlet of their own.
+
+    By default SIGINT is raised in whichever greenlet runs, and would lose the saga that this one was about to record;
+    SIGTERM kills, as Locust takes it only after a shape such as ours has ended.
+    """
+    signs = (signal.SIGINT, signal.SIGTERM)
+    watchers = [gevent.signal_handler(sign, boss.interrupt) for sign in signs]
+
+    def give_back(**_: Any) -> None:
+        for watcher, sign in zip(watchers, signs, strict=True):
+            watcher.cancel()
+            signal.signal(sign, signal.SIG_DFL)
+
+    environment.events.quit.add_listener(give_back)
+
+
+events.init_command_line_parser.add_listener(add_options)
+events.init.add_listener(_on_init)

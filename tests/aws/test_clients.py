@@ -1,0 +1,110 @@
+"""The real SDK against a small server: who stands below its retries, and how it is told apart from real AWS."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from botocore.exceptions import ReadTimeoutError
+from botocore.retries import standard
+
+from harness.aws import clients
+from harness.aws.clients import MAX_ATTEMPTS, SERVICES, Send, open_clients
+
+
+class Backend:
+    """A DynamoDB that has one table, and remembers how it was asked."""
+
+    def __init__(self) -> None:
+        self.headers: list[dict[str, str]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.headers.append(dict(request.headers))
+        return web.json_response({"TableNames": ["orders"]}, content_type="application/x-amz-json-1.0")
+
+
+class LosingTransport:
+    """Loses the first ``lose`` requests to DynamoDB."""
+
+    def __init__(self, lose: int) -> None:
+        self._left = lose
+        self.wrapped: list[tuple[str, float]] = []
+        self.attempts: list[str] = []
+
+    def __call__(self, service: str, read_timeout_s: float, send: Send) -> Send:
+        self.wrapped.append((service, read_timeout_s))
+
+        async def losing_send(request: Any) -> Any:
+            header = request.headers["amz-sdk-request"]
+            self.attempts.append(header.decode() if isinstance(header, bytes) else header)
+            self._left -= 1
+            if self._left >= 0:
+                raise ReadTimeoutError(endpoint_url="injected")
+            return await send(request)
+
+        return losing_send
+
+
+@asynccontextmanager
+async def serving(backend: Backend) -> AsyncIterator[dict[str, str]]:
+    """Every service at one address of the loopback interface."""
+    app = web.Application()
+    app.router.add_post("/", backend.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield dict.fromkeys(SERVICES, f"http://127.0.0.1:{runner.addresses[0][1]}")
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK waits up to seconds between its tries; here it need not."""
+    monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda self, context: 0)
+
+
+async def test_wrapper_stands_below_the_retries_of_the_sdk() -> None:
+    backend, transport = Backend(), LosingTransport(lose=2)
+    async with serving(backend) as urls, open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as made:
+        response = await made["dynamodb"].list_tables()
+    assert response["TableNames"] == ["orders"]
+    assert response["ResponseMetadata"]["RetryAttempts"] == 2
+    assert [attempt.partition("attempt=")[2][0] for attempt in transport.attempts] == ["1", "2", "3"]
+    assert len(backend.headers) == 1, "only what the wrapper let through arrived"
+
+
+async def test_sdk_gives_up_after_its_last_try_and_says_that_there_was_no_answer() -> None:
+    backend, transport = Backend(), LosingTransport(lose=MAX_ATTEMPTS)
+    async with serving(backend) as urls, open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as made:
+        with pytest.raises(ReadTimeoutError, match="injected"):
+            await made["dynamodb"].list_tables()
+    assert len(transport.attempts) == MAX_ATTEMPTS
+    assert backend.headers == []
+
+
+async def test_wrapper_is_told_the_service_and_how_long_the_sdk_would_wait() -> None:
+    transport = LosingTransport(lose=0)
+    async with serving(Backend()) as urls, open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport):
+        assert sorted(transport.wrapped) == sorted((name, clients.READ_TIMEOUT_S[name]) for name in SERVICES)
+
+
+async def test_emulator_is_called_unsigned_where_it_is_and_nowhere_else() -> None:
+    backend = Backend()
+    async with serving(backend) as urls, open_clients(urls, "us-east-1", emulator=True) as made:
+        await made["dynamodb"].list_tables()
+        assert {name: client.meta.endpoint_url for name, client in made.items()} == urls
+    [headers] = backend.headers
+    assert "Authorization" not in headers
+    assert headers["X-Amz-Target"] == "DynamoDB_20120810.ListTables"
+
+
+async def test_service_without_an_endpoint_is_an_error_and_never_a_call_to_real_aws() -> None:
+    with pytest.raises(KeyError):
+        async with open_clients({"sqs": "http://127.0.0.1:1"}, "us-east-1", emulator=True):
+            pass

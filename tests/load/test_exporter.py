@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from harness.measure.exporter import announce, start_exporter
+
+
+def test_metrics_are_served_where_the_target_file_says(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    Gauge("sagas", "Of a test", registry=registry).set(3)
+    port = start_exporter(registry, tmp_path / "targets", "load-0-1")
+
+    (file,) = (tmp_path / "targets").iterdir()
+    (group,) = json.loads(file.read_text())
+    assert (file.name, group) == (
+        "load-0-1.json",
+        {"targets": [f"127.0.0.1:{port}"], "labels": {"process": "load-0-1"}},
+    )
+    with urllib.request.urlopen(f"http://{group['targets'][0]}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert "sagas 3.0" in text
+    assert "process_cpu_seconds_total" in text
+
+
+def test_a_target_that_is_announced_again_replaces_the_first(tmp_path: Path) -> None:
+    announce(tmp_path, "load-0-1", 1001)
+    announce(tmp_path, "load-0-1", 1002)
+    assert [json.loads(path.read_text())[0]["targets"] for path in tmp_path.iterdir()] == [["127.0.0.1:1002"]]

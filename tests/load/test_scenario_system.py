@@ -1,0 +1,222 @@
+"""Where plans come from, which are refused, and the scenario that brings its system up itself."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE
+from harness.load.arrivals import arrivals
+from harness.load.plan import EPOCH_FILE, LoadPlan, write_plan
+from tests.load.bench import LIMIT_S, Bench, Generator, free_port, is_alive, processes, statuses
+
+pytestmark = pytest.mark.end_to_end
+
+FAKE_UP = """
+import json, os, sys
+folder = os.environ["FAKE_UP_FOLDER"]
+with open(folder + "/asked.json", "w") as asked:
+    json.dump({"arguments": sys.argv[1:], "key": os.environ["SAGASTORM_JWT_KEY"]}, asked)
+print(json.dumps({"plan": folder + "/plan-of-up.json", "run": folder}), flush=True)
+sys.stdin.read()
+print("the verdict of the fake", flush=True)
+sys.exit(int(os.environ["FAKE_UP_CODE"]))
+"""
+
+OWN_SCENARIO = """
+import os, sys
+from scenarios.open_arrivals import OpenArrivals
+
+class Own(OpenArrivals):
+    saga = "create-order"
+
+    @classmethod
+    def up(cls, saga, options):
+        return [sys.executable, os.environ["FAKE_UP_FOLDER"] + "/up.py", *super().up(saga, options)[3:]]
+"""
+
+
+def own_scenario(bench: Bench, plan: LoadPlan | None = None, up: str = FAKE_UP) -> Path:
+    """A scenario of somebody's own, whose system is a script that plays ``sagastorm up``."""
+    if plan is not None:
+        write_plan(bench.folder / "plan-of-up.json", plan)
+    (bench.folder / "up.py").write_text(up)
+    scenario = bench.folder / "own_scenario.py"
+    scenario.write_text(OWN_SCENARIO)
+    return scenario
+
+
+def web_ui(bench: Bench, scenario: Path, *arguments: str) -> tuple[Generator, str]:
+    """Locust with its web UI, and where that is."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    generator = bench.generator(
+        None,
+        *("--web-port", str(port), *arguments),
+        scenario=scenario,
+        FAKE_UP_FOLDER=str(bench.folder),
+        FAKE_UP_CODE="0",
+    )
+
+    def serves() -> bool:
+        with suppress(OSError):
+            return bool(get(url))
+        return False
+
+    bench.wait_for(serves, "the web UI")
+    return generator, url
+
+
+def get(url: str, form: bytes | None = None) -> str:
+    """The body of a page."""
+    with urllib.request.urlopen(url, data=form, timeout=LIMIT_S) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_plan_of_another_saga_is_refused(bench: Bench, number: int) -> None:
+    generator = bench.generator(bench.plan(saga="other-order"), *processes(number))
+    assert generator.exit_code() == EXIT_USAGE
+    assert "any_saga.py" in generator.output
+    assert "Traceback" not in generator.output
+
+
+def test_a_plan_without_its_key_is_refused(bench: Bench) -> None:
+    generator = bench.generator(bench.plan(), SAGASTORM_JWT_KEY="")
+    assert generator.exit_code() == EXIT_USAGE
+    assert "SAGASTORM_JWT_KEY" in generator.output
+    assert "Traceback" not in generator.output
+
+
+def test_a_plan_that_cannot_be_read_is_refused(bench: Bench) -> None:
+    generator = bench.generator(None, "--headless", "--sagastorm-plan", "nowhere.json")
+    assert generator.exit_code() == EXIT_USAGE
+    assert "nowhere.json" in generator.output
+    assert "Traceback" not in generator.output
+
+
+def test_a_plan_whose_load_is_over_is_refused(bench: Bench) -> None:
+    generator = bench.generator(bench.plan(epoch_ns=1))
+    assert generator.exit_code() == EXIT_USAGE
+    assert "is not over already" in generator.output
+    assert "Traceback" not in generator.output
+
+
+def test_a_host_without_a_plan_is_refused_and_told_what_a_plan_is_for(bench: Bench) -> None:
+    generator = bench.generator(None, "--headless", "--host", "http://127.0.0.1:1")
+    assert generator.exit_code() == EXIT_USAGE
+    assert "--sagastorm-plan FILE" in generator.output
+    assert "Traceback" not in generator.output
+
+
+@pytest.mark.parametrize(("number", "code"), [(1, 1), (2, 3)])
+def test_without_a_plan_the_scenario_brings_the_system_up_and_exits_with_its_verdict(
+    bench: Bench, number: int, code: int
+) -> None:
+    bench.ingress()
+    generator = bench.generator(
+        None,
+        "--headless",
+        *processes(number),
+        *("--topology", "orchestrated", "--rate", "40", "--seed", "9"),
+        scenario=own_scenario(bench, bench.plan()),
+        FAKE_UP_FOLDER=str(bench.folder),
+        FAKE_UP_CODE=str(code),
+        SAGASTORM_JWT_KEY=bench.environment["SAGASTORM_JWT_KEY"],
+    )
+
+    assert generator.exit_code() == code, generator.output
+
+    asked = json.loads((bench.folder / "asked.json").read_text())
+    assert asked["key"] == bench.environment["SAGASTORM_JWT_KEY"]
+    options = dict(zip(asked["arguments"][1::2], asked["arguments"][2::2], strict=True))
+    assert asked["arguments"][0] == "up"
+    assert options["--saga"] == "create-order"
+    assert (options["--topology"], float(options["--rate"]), options["--seed"]) == ("orchestrated", 40.0, "9")
+    assert json.loads((bench.folder / "spool" / EPOCH_FILE).read_text())["epoch_ns"] > 0
+    assert "the verdict of the fake" in generator.output
+    assert set(statuses(bench.rows())) == {"completed", "compensated"}
+    assert len(bench.rows()) == len(arrivals(bench.plan()))
+
+
+def test_a_system_that_does_not_come_up_ends_the_test_with_its_exit_code(bench: Bench) -> None:
+    scenario = own_scenario(bench, up="import sys; sys.exit(2)")
+    generator = bench.generator(None, "--headless", scenario=scenario, FAKE_UP_FOLDER=str(bench.folder))
+    assert generator.exit_code() == 2, generator.output
+    assert "did not start" in generator.output
+    assert "Traceback" not in generator.output
+
+
+def test_a_signal_before_the_system_is_up_ends_the_test_and_the_system(bench: Bench) -> None:
+    up = "import os, sys; open(os.environ['FAKE_UP_FOLDER'] + '/pid', 'w').write(f'{os.getpid()}.'); sys.stdin.read()"
+    generator = bench.generator(
+        None, "--headless", scenario=own_scenario(bench, up=up), FAKE_UP_FOLDER=str(bench.folder)
+    )
+    pid_file = bench.folder / "pid"
+    bench.wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("."), "the start of the system")
+
+    generator.process.send_signal(signal.SIGINT)
+
+    assert generator.exit_code() == EXIT_INTERRUPTED, generator.output
+    assert not is_alive(int(pid_file.read_text()[:-1]))
+
+
+def test_a_system_that_dies_during_the_load_ends_the_load(bench: Bench) -> None:
+    bench.ingress()
+    scenario = own_scenario(
+        bench, bench.plan(duration_s=60.0), up=FAKE_UP.replace("sys.stdin.read()", "sys.stdin.readline()")
+    )
+    generator = bench.generator(
+        None, "--headless", scenario=scenario, FAKE_UP_FOLDER=str(bench.folder), FAKE_UP_CODE="4"
+    )
+    assert generator.exit_code() == EXIT_ENVIRONMENT, generator.output
+    assert "ended during the load" in generator.output
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_tests_are_started_from_the_web_ui_one_after_the_other(bench: Bench, number: int) -> None:
+    bench.ingress()
+    plan = bench.plan(rate_per_s=20.0, duration_s=1.0)
+    generator, url = web_ui(bench, own_scenario(bench, plan), *processes(number))
+    assert f"Starting web interface at {url}" in generator.output  # so it is on the loopback interface only
+
+    for started in (1, 2):
+        bench.wait_for(lambda: json.loads(get(f"{url}/stats/requests"))["state"] in ("ready", "stopped"), "readiness")
+        assert json.loads(get(f"{url}/swarm", b"topology=orchestrated&seed=9"))["success"]
+        bench.wait_for(
+            lambda count=started: generator.output.count("the verdict of the fake") == count,  # type: ignore[misc]
+            f"the end of test {started}",
+        )
+    generator.process.send_signal(signal.SIGINT)
+
+    assert generator.exit_code() == 0, generator.output
+    asked = json.loads((bench.folder / "asked.json").read_text())["arguments"]
+    assert asked[asked.index("--seed") + 1] == "9"
+    # The stub takes the second test's sagas for the first one's again, as their keys are the same.
+    assert bench.seen().posts == 2 * len(arrivals(plan))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_stop_in_the_web_ui_ends_the_arrivals_and_keeps_what_was_under_way(bench: Bench, number: int) -> None:
+    bench.ingress(latency_s=0.8)
+    plan = bench.plan(duration_s=60.0)
+    generator, url = web_ui(bench, own_scenario(bench, plan), *processes(number))
+    # With an open load there is no number of users to ask for.
+    assert '"hide_common_options": true' in get(url)
+
+    assert json.loads(get(f"{url}/swarm", b"topology=orchestrated"))["success"]
+    bench.wait_for(lambda: len(bench.rows()) >= 20, "20 arrivals")
+    get(f"{url}/stop", b"")
+    rows = bench.rows()
+    bench.wait_for(lambda: "the verdict of the fake" in generator.output, "the end of the test")
+    generator.process.send_signal(signal.SIGINT)
+
+    assert generator.exit_code() == 0, generator.output
+    assert sorted(rows) == sorted(bench.seen().arrivals)
+    assert set(statuses(rows)) == {"completed", "compensated"}

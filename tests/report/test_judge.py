@@ -1,0 +1,227 @@
+"""The verdict: each rule with what trips it and what just does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.audit.auditor import Audit
+from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
+from harness.core.verdict import RunVerdict, Verdict
+from harness.report.judge import Judgement, judge
+from harness.report.run_data import COMPLETIONS, CPU, RunData
+from tests.report.small import DURATION_S, block, fault, healthy_series, pair, run, saga, sagas, track
+from tests.report.synthetic_run import CHARGED_TWICE, audit
+
+
+def judged(data: RunData, *audits: Audit) -> Judgement:
+    """Judge with these audits, or with valid ones."""
+    return judge(data, audits or [audit(each.block.block, each.block.topology) for each in data.blocks])
+
+
+def test_a_run_in_which_everything_is_as_it_should_be_passes() -> None:
+    judgement = judged(pair())
+    assert (judgement.verdict, judgement.reasons, judgement.remarks) == (RunVerdict.PASS, [], [])
+    assert judgement.exit_code == EXIT_PASS
+
+
+def test_an_anomaly_fails_the_run_and_is_named_with_its_first_witness() -> None:
+    judgement = judged(pair(), audit(0, "orchestrated"), audit(1, "choreographed", [CHARGED_TWICE]))
+    assert (judgement.verdict, judgement.exit_code) == (RunVerdict.FAIL, EXIT_FAIL)
+    assert judgement.reasons == [
+        f"block 2 (choreographed): the audit found 2 x effect-twice; first: {CHARGED_TWICE.witness}."
+    ]
+
+
+def test_an_anomaly_fails_the_run_even_where_much_else_is_unknown() -> None:
+    data = run(block(0, state="aborted", problem="the backend died"), block(1, "choreographed", drained=False))
+    judgement = judged(data, audit(0, "orchestrated", [CHARGED_TWICE]))
+    assert judgement.verdict is RunVerdict.FAIL
+    assert judgement.reasons[0].startswith("block 1 (orchestrated): the audit found 2 x effect-twice")
+    assert len(judgement.reasons) > 3
+
+
+def test_an_audit_that_cannot_tell_makes_the_run_inconclusive() -> None:
+    unknown = msgspec.structs.replace(
+        audit(1, "choreographed"), verdict=Verdict.UNKNOWN, notes=["tables were not collected", "b", "c", "d", "e"]
+    )
+    judgement = judged(pair(), audit(0, "orchestrated"), unknown)
+    assert (judgement.verdict, judgement.exit_code) == (RunVerdict.INCONCLUSIVE, EXIT_INCONCLUSIVE)
+    assert judgement.reasons == [
+        "block 2 (choreographed): the audit cannot tell: tables were not collected; b; c; and 2 more."
+    ]
+
+
+def test_a_block_that_was_not_audited_makes_the_run_inconclusive() -> None:
+    assert judged(pair(), audit(0, "orchestrated")).reasons == ["block 2 (choreographed) was not audited."]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"drained": False}, "queues or executions still held work when the drain limit passed"),
+        ({"drained": None}, "it was not recorded whether the queues ran empty"),
+        ({"rows": sagas(120), "scheduled": 121}, "the client recorded 120 arrivals, the schedule has 121"),
+        ({"rows": [saga(0, 0.0, None)]}, "no saga ended"),
+        ({"rows": [saga(0, 0.0, None, sent_s=None)]}, "no arrival is recorded as sent"),
+    ],
+)
+def test_a_block_that_cannot_speak_makes_the_run_inconclusive(changes: dict[str, Any], reason: str) -> None:
+    judgement = judged(pair(**changes))
+    assert judgement.verdict is RunVerdict.INCONCLUSIVE
+    assert any(reason in each and each.startswith("block 2 (choreographed)") for each in judgement.reasons)
+
+
+def test_an_aborted_block_says_why_and_is_not_judged_further() -> None:
+    data = run(block(0), block(1, "choreographed", state="aborted", problem="the emulator died", drained=None))
+    assert judged(data).reasons == [
+        "1 of 2 planned blocks ran to their end, so the topologies did not get equal turns.",
+        "block 2 (choreographed) is aborted: the emulator died; its figures are left out.",
+    ]
+
+
+def test_fewer_blocks_than_planned_make_the_run_inconclusive() -> None:
+    judgement = judged(run(block(0), block(1, "choreographed"), interleave="ABBA"))
+    assert judgement.reasons == ["2 of 4 planned blocks ran to their end, so the topologies did not get equal turns."]
+
+
+def test_a_run_without_any_block_is_inconclusive() -> None:
+    assert judge(run(interleave="AB"), []).verdict is RunVerdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("changes", [{"load_digest": "other"}, {"duration_s": DURATION_S + 1}])
+def test_blocks_of_a_round_that_were_not_offered_the_same_make_the_run_inconclusive(changes: dict[str, Any]) -> None:
+    assert (
+        "round 1: its blocks were not offered the same arrivals, so it compares nothing."
+        in judged(pair(**changes)).reasons
+    )
+
+
+STORM = [
+    {"name": "request-lost", "kind": "timeout", "probability": 0.1, "start_s": 4.0, "end_s": 9.0},
+    {"name": "switched-off", "kind": "timeout", "probability": 0.0, "start_s": 4.0, "end_s": 9.0},
+]
+
+
+def test_a_fault_that_never_struck_one_topology_makes_the_run_inconclusive() -> None:
+    data = run(block(0, faults=[fault("request-lost", 3)]), block(1, "choreographed"), storm=STORM)
+    assert judged(data).reasons == [
+        "choreographed: the storm's fault request-lost never struck, so the run says nothing about it."
+    ]
+
+
+def test_one_strike_is_enough_and_a_fault_with_no_probability_need_not_strike() -> None:
+    struck = [fault("request-lost", 3)]
+    data = run(block(0, faults=struck), block(1, "choreographed", faults=struck), storm=STORM)
+    assert judged(data).verdict is RunVerdict.PASS
+
+
+def dropped(count: int) -> dict[str, Any]:
+    rows = [
+        msgspec.structs.replace(row, status="dropped", outcome=None, completion_ms=None, sent_s=None)
+        if row.arrival < count
+        else row
+        for row in sagas(200)
+    ]
+    return {"rows": rows}
+
+
+def test_more_than_one_arrival_in_a_hundred_dropped_is_a_saturated_generator() -> None:
+    data = run(block(0, **dropped(3)), block(1, "choreographed", **dropped(0)))
+    assert judged(data).reasons == [
+        "block 1 (orchestrated): the load generator dropped 3 of 200 arrivals (1.50%, limit 1%): it was saturated."
+    ]
+
+
+def test_one_arrival_in_a_hundred_dropped_is_remarked_upon() -> None:
+    judgement = judged(run(block(0, **dropped(2)), block(1, "choreographed", **dropped(0))))
+    assert judgement.verdict is RunVerdict.PASS
+    assert judgement.remarks == [
+        "block 1 (orchestrated): the load generator dropped 2 of 200 arrivals (1.00%, limit 1%)."
+    ]
+
+
+def late(lag_s: float, count: int) -> dict[str, Any]:
+    rows = [saga(n, n / 10, sent_s=n / 10 + (lag_s if n < count else 0.005)) for n in range(200)]
+    return {"rows": rows}
+
+
+def test_a_generator_that_sends_late_at_its_p99_is_saturated() -> None:
+    data = run(block(0, **late(0.251, count=3)), block(1, "choreographed", **late(0.0, count=0)))
+    assert judged(data).reasons == [
+        "block 1 (orchestrated): the load generator sent 251 ms late at its p99 (limit 250 ms): it was saturated."
+    ]
+
+
+@pytest.mark.parametrize(("lag_s", "count"), [(0.249, 3), (5.0, 2)])
+def test_a_generator_that_sends_late_now_and_then_is_not(lag_s: float, count: int) -> None:
+    data = run(block(0, **late(lag_s, count)), block(1, "choreographed", **late(0.0, count=0)))
+    assert judged(data).verdict is RunVerdict.PASS
+
+
+def backend(cores: float) -> dict[str, Any]:
+    series = healthy_series(sagas(120))
+    kept = [each for each in series[CPU] if each.kind != "backend"]
+    busy = track("backend-1", [(-0.5, 2.0), (DURATION_S, 2.0 + cores * DURATION_S), (30.0, 99.0)])
+    return {"series": {**series, CPU: [*kept, busy]}}
+
+
+def test_a_backend_that_used_its_whole_core_over_the_load_was_saturated() -> None:
+    assert judged(pair(**backend(0.96))).reasons == [
+        "block 2 (choreographed): the backend kept 0.96 cores busy over the load (limit 0.95): it was saturated."
+    ]
+
+
+def test_a_backend_just_below_its_limit_was_not_and_what_it_used_in_the_drain_does_not_count() -> None:
+    assert judged(pair(**backend(0.94))).verdict is RunVerdict.PASS
+
+
+def without_backend() -> dict[str, Any]:
+    series = healthy_series(sagas(120))
+    return {"series": {**series, CPU: [each for each in series[CPU] if each.kind != "backend"]}}
+
+
+def test_an_embedded_backend_that_was_not_measured_makes_the_run_inconclusive() -> None:
+    assert judged(pair(**without_backend())).reasons == [
+        "block 2 (choreographed): the backend's CPU time was not measured, so it cannot be shown that it kept up."
+    ]
+
+
+def test_somebody_elses_endpoint_cannot_be_measured_and_is_remarked_upon() -> None:
+    data = run(
+        block(0, **without_backend()),
+        block(1, "choreographed", **without_backend()),
+        endpoints={"sqs": "http://127.0.0.1:4566"},
+    )
+    judgement = judged(data)
+    assert judgement.verdict is RunVerdict.PASS
+    assert len(judgement.remarks) == 2
+
+
+def counting(counted: float, last_s: float = 30.0) -> dict[str, Any]:
+    """120 sagas that ended; the load process counted some of them and was last seen at ``last_s``."""
+    series = healthy_series(sagas(120))
+    series[COMPLETIONS] = [track("load-1", [(-0.5, 0.0), (last_s, counted)], outcome="completed")]
+    others = [each for each in series[CPU] if each.kind != "load"]
+    series[CPU] = [*others, track("load-1", [(-0.5, 1.0), (last_s, 2.0)])]
+    return {"rows": sagas(120), "series": series}
+
+
+@pytest.mark.parametrize("counted", [119, 121])
+def test_series_that_count_other_than_the_rows_make_the_run_inconclusive(counted: int) -> None:
+    assert judged(pair(**counting(counted))).reasons == [
+        f"block 2 (choreographed): the series count {counted} ended sagas, the client rows 120; "
+        "processes that ended between two scrapes explain 0 of the difference."
+    ]
+
+
+def test_what_a_process_counted_between_its_last_scrape_and_its_end_is_explained() -> None:
+    # Six sagas a second end: 12 of them in the two seconds after the last scrape.
+    assert judged(pair(**counting(108, last_s=10.0))).verdict is RunVerdict.PASS
+    assert "explain 12 of the difference" in judged(pair(**counting(107, last_s=10.0))).reasons[0]
+
+
+def test_the_end_of_a_process_does_not_explain_that_it_counted_too_many() -> None:
+    assert judged(pair(**counting(121, last_s=10.0))).verdict is RunVerdict.INCONCLUSIVE
