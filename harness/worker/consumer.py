@@ -129,7 +129,14 @@ class Consumer:
             log.info("%s: keeps its visibility timeout: %s", self._participant, error)
 
     async def _resend(self, body: str, delay_s: int) -> None:
-        await self._gateway.call("sqs", "SendMessage", QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay_s)
+        await self._gateway.call(
+            "sqs",
+            "SendMessage",
+            QueueUrl=self._queue_url,
+            MessageBody=body,
+            DelaySeconds=delay_s,
+            MessageAttributes={COPY: {"DataType": "String", "StringValue": "1"}},
+        )
 
     async def _delete(self, receipts: list[str]) -> list[BaseException | None]:
         # A failed entry is a message that comes again, and is then answered from its record: nothing to do here.

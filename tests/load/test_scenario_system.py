@@ -169,8 +169,9 @@ def test_a_signal_before_the_system_is_up_ends_the_test_and_the_system(bench: Be
 
 def test_a_system_that_dies_during_the_load_ends_the_load(bench: Bench) -> None:
     bench.ingress()
+    until_the_load_starts = 'import time\nwhile not os.path.exists(folder + "/spool/epoch.json"): time.sleep(0.05)'
     scenario = own_scenario(
-        bench, bench.plan(duration_s=60.0), up=FAKE_UP.replace("sys.stdin.read()", "sys.stdin.readline()")
+        bench, bench.plan(duration_s=60.0), up=FAKE_UP.replace("sys.stdin.read()", until_the_load_starts)
     )
     generator = bench.generator(
         None, "--headless", scenario=scenario, FAKE_UP_FOLDER=str(bench.folder), FAKE_UP_CODE="4"

@@ -1,0 +1,228 @@
+"""One participant's queue: what is acknowledged, what comes again and when, and how the work stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from harness.core.errors import Indefinite
+from harness.topologies.base import Delivery
+from harness.topologies.policy import RetryPolicy
+from harness.worker import consumer
+from harness.worker.consumer import COPY, Consumer
+from harness.worker.ports import Process, Received
+from harness.worker.processing import Unreadable
+from tests.fake_gateway import FakeGateway, Parameters, aws_error
+from tests.samples import delivery, envelope
+from tests.worker.fake_queue import FakeQueue, message
+
+
+def read(participant: str, body: str, receives: int) -> Delivery:
+    """The body is the saga id."""
+    if body == "gibberish":
+        raise Unreadable("it makes no sense")
+    return delivery(participant=participant, envelope=envelope(saga_id=body), receives=receives)
+
+
+def consuming(gateway: FakeGateway, process: Process, concurrency: int = 8) -> Consumer:
+    return Consumer(
+        gateway, "the-queue", "payment", read, process, policy=RetryPolicy(), seed=1, concurrency=concurrency
+    )
+
+
+class Recorder:
+    """A process that remembers what it was given, and does what it is told with it."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.seen: list[Received] = []
+        self.in_hand = 0
+        self.most_in_hand = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._error = error
+
+    async def __call__(self, received: Received) -> None:
+        self.seen.append(received)
+        self.in_hand += 1
+        self.most_in_hand = max(self.most_in_hand, self.in_hand)
+        await self.gate.wait()
+        self.in_hand -= 1
+        if self._error:
+            raise self._error
+
+    async def has_seen(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.seen) < number:
+                await asyncio.sleep(0)
+
+
+async def run_until_seen(queue: FakeQueue, process: Recorder, number: int, concurrency: int = 8) -> None:
+    """Work until so many messages were handled, then stop in order."""
+    stopping = asyncio.Event()
+    running = asyncio.create_task(consuming(queue.gateway, process, concurrency).run(stopping))
+    await process.has_seen(number)
+    stopping.set()
+    await running
+
+
+async def test_message_is_acknowledged_when_it_was_processed_and_not_before() -> None:
+    queue, process, stopping = FakeQueue(message("saga-1")), Recorder(), asyncio.Event()
+    process.gate.clear()
+    running = asyncio.create_task(consuming(queue.gateway, process).run(stopping))
+    await process.has_seen(1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert queue.deleted() == []
+    process.gate.set()
+    stopping.set()
+    await running
+    assert queue.deleted() == ["receipt-saga-1"]
+
+
+async def test_messages_handled_together_are_acknowledged_in_one_call() -> None:
+    queue, process = FakeQueue(*(message(f"saga-{n}") for n in range(5))), Recorder()
+    await run_until_seen(queue, process, 5)
+    [call] = queue.gateway.asked("DeleteMessageBatch")
+    assert [entry["Id"] for entry in call["Entries"]] == ["0", "1", "2", "3", "4"]
+    assert sorted(queue.deleted()) == [f"receipt-saga-{n}" for n in range(5)]
+
+
+async def test_delivery_says_how_often_the_message_was_handed_out() -> None:
+    queue, process = FakeQueue(message("saga-1", receives=3)), Recorder()
+    await run_until_seen(queue, process, 1)
+    [received] = process.seen
+    assert (received.delivery.receives, received.delivery.is_copy) == (3, False)
+
+
+@pytest.mark.parametrize("error", [Indefinite("conflict"), aws_error("Throttled")], ids=["indefinite", "service"])
+async def test_failed_message_comes_again_after_a_backoff_and_is_not_acknowledged(error: Exception) -> None:
+    queue, process = FakeQueue(message("saga-1", receives=4)), Recorder(error)
+    await run_until_seen(queue, process, 1)
+    [call] = queue.gateway.asked("ChangeMessageVisibility")
+    assert (call["QueueUrl"], call["ReceiptHandle"]) == ("the-queue", "receipt-saga-1")
+    assert 0 <= call["VisibilityTimeout"] <= 8
+    assert queue.deleted() == []
+
+
+async def backoffs_s(receives: int, messages: int = 60) -> list[int]:
+    """The seconds until failed messages of many sagas come again."""
+    queue = FakeQueue(*(message(f"saga-{n}", receives=receives) for n in range(messages)))
+    await run_until_seen(queue, Recorder(Indefinite("no")), messages)
+    return [call["VisibilityTimeout"] for call in queue.gateway.asked("ChangeMessageVisibility")]
+
+
+async def test_backoff_grows_with_every_failure_up_to_its_limit_and_is_spread_over_all_of_it() -> None:
+    ceilings = {1: 1, 2: 2, 3: 4, 4: 8, 9: 8}
+    for receives, ceiling_s in ceilings.items():
+        assert set(await backoffs_s(receives)) == set(range(ceiling_s + 1))
+
+
+async def test_backoff_of_a_message_is_the_same_in_every_run() -> None:
+    assert await backoffs_s(4) == await backoffs_s(4)
+
+
+async def test_unreadable_message_is_left_for_the_dead_letter_queue() -> None:
+    queue, process = FakeQueue(message("gibberish"), message("saga-1")), Recorder()
+    await run_until_seen(queue, process, 1)
+    assert [received.delivery.envelope.saga_id for received in process.seen] == ["saga-1"]
+    assert queue.deleted() == ["receipt-saga-1"]
+    assert queue.gateway.asked("ChangeMessageVisibility") == []
+
+
+async def test_unforeseen_error_is_logged_and_costs_nothing_but_its_own_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    queue, process = FakeQueue(*(message(f"saga-{n}") for n in range(3))), Recorder(ZeroDivisionError("a bug"))
+    with caplog.at_level(logging.ERROR):
+        await run_until_seen(queue, process, 3, concurrency=1)
+    assert queue.deleted() == []
+    assert [record.exc_info[1].args for record in caplog.records if record.exc_info] == [("a bug",)] * 3
+
+
+async def test_no_more_messages_are_taken_than_there_are_hands() -> None:
+    queue, process, stopping = FakeQueue(*(message(f"saga-{n}") for n in range(9))), Recorder(), asyncio.Event()
+    process.gate.clear()
+    running = asyncio.create_task(consuming(queue.gateway, process, concurrency=3).run(stopping))
+    await process.has_seen(3)
+    polls = len(queue.gateway.asked("ReceiveMessage"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(queue.visible) == 6
+    assert len(queue.gateway.asked("ReceiveMessage")) == polls, "with all hands full there is nothing to ask for"
+    process.gate.set()
+    await process.has_seen(9)
+    stopping.set()
+    await running
+    assert process.most_in_hand == 3
+    assert all(call["MaxNumberOfMessages"] <= 3 for call in queue.gateway.asked("ReceiveMessage"))
+
+
+async def test_stop_waits_for_the_long_poll_and_handles_what_it_brings() -> None:
+    queue, process, stopping = FakeQueue(), Recorder(), asyncio.Event()
+    poll = asyncio.get_running_loop().create_future()
+
+    async def receive(parameters: Parameters) -> dict[str, Any]:
+        queue.polled.set()
+        return await poll
+
+    gateway = FakeGateway(ReceiveMessage=receive, DeleteMessageBatch={})
+    running = asyncio.create_task(consuming(gateway, process).run(stopping))
+    await queue.polled.wait()
+    stopping.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not running.done()
+    assert not poll.cancelled()
+    poll.set_result({"Messages": [message("saga-1")]})
+    await running
+    assert len(process.seen) == 1
+    assert len(gateway.asked("DeleteMessageBatch")) == 1
+
+
+async def test_stop_waits_for_what_is_in_hand() -> None:
+    queue, process, stopping = FakeQueue(message("saga-1")), Recorder(), asyncio.Event()
+    process.gate.clear()
+    running = asyncio.create_task(consuming(queue.gateway, process).run(stopping))
+    await process.has_seen(1)
+    stopping.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not running.done()
+    process.gate.set()
+    await running
+    assert queue.deleted() == ["receipt-saga-1"]
+
+
+async def test_message_put_back_by_a_fault_comes_late_and_marked_as_a_copy() -> None:
+    queue, process = FakeQueue(message("saga-1")), Recorder()
+    await run_until_seen(queue, process, 1)
+    await process.seen[0].resend(6)
+    [sent] = queue.gateway.asked("SendMessage")
+    assert (sent["QueueUrl"], sent["MessageBody"], sent["DelaySeconds"]) == ("the-queue", "saga-1", 6)
+
+    copies, again = FakeQueue(message("saga-1", MessageAttributes=sent["MessageAttributes"])), Recorder()
+    await run_until_seen(copies, again, 1)
+    assert again.seen[0].delivery.is_copy
+    assert again.seen[0].delivery.attempt == "0.1c"
+
+
+async def test_attribute_that_marks_copies_is_asked_for() -> None:
+    queue, process = FakeQueue(message("saga-1")), Recorder()
+    await run_until_seen(queue, process, 1)
+    assert COPY in queue.gateway.asked("ReceiveMessage")[0]["MessageAttributeNames"]
+
+
+async def test_queue_that_cannot_be_read_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "PAUSE_AFTER_ERROR_S", 0)
+    queue = FakeQueue(message("saga-1"), poll_errors=[Indefinite("no answer"), aws_error("Throttled")])
+    await run_until_seen(queue, Recorder(), 1)
+    assert queue.deleted() == ["receipt-saga-1"]
+
+
+async def test_acknowledgement_that_is_lost_is_no_reason_to_stop() -> None:
+    queue = FakeQueue(message("saga-1"), message("saga-2"), delete_error=Indefinite("no answer"))
+    await run_until_seen(queue, Recorder(), 2, concurrency=1)
+    assert queue.deleted() == ["receipt-saga-1", "receipt-saga-2"]
