@@ -6,6 +6,7 @@ process through its standard input: one JSON line per change, and the end of the
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -54,6 +55,15 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 def read_deployment(path: Path) -> Deployment:
     """Decode the file that the harness wrote."""
     return msgspec.json.decode(path.read_bytes(), type=Deployment)
+
+
+def settle_heap() -> None:
+    """Call once everything is loaded: botocore's models then stay out of every later garbage collection.
+
+    They are some hundred thousand objects that live for ever, and a full collection would walk all of them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class Steering:

@@ -22,8 +22,7 @@ class Batcher(Generic[Entry]):
     """Sends entries in batches of up to :data:`BATCH`, each at most ``linger_s`` after its first entry came.
 
     ``flush`` gets a batch and returns, for each entry in order, ``None`` or why it failed; what it raises fails the
-    whole batch. An entry's :meth:`add` ends with its own result. Every entry is held by the caller that awaits it, so
-    the number waiting is bounded by the callers.
+    whole batch. No more than a batch ever waits.
     """
 
     def __init__(self, flush: Flush[Entry], linger_s: float) -> None:
@@ -33,8 +32,8 @@ class Batcher(Generic[Entry]):
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
-    async def add(self, entry: Entry) -> None:
-        """Send ``entry`` with the next batch; raises what became of it."""
+    def add(self, entry: Entry) -> asyncio.Future[None]:
+        """Send ``entry`` with the next batch; the future tells what became of it."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((entry, done, SUBJECTS.get()))
@@ -42,7 +41,7 @@ class Batcher(Generic[Entry]):
             self._send()
         elif self._timer is None:
             self._timer = loop.call_later(self._linger_s, self._send)
-        await done
+        return done
 
     async def close(self) -> None:
         """Send what waits and return when all of it has been answered."""

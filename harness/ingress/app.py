@@ -29,7 +29,7 @@ from harness.topologies.base import Connection
 
 MAX_WAIT_S = 30.0
 MAX_BODY_BYTES = 64 * 1024
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

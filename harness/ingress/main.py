@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from harness import registry
 from harness.aws.clients import open_clients
 from harness.aws.gateway import Gateway
-from harness.deployment import KEY_VARIABLE, Deployment, Steering, read_deployment
+from harness.deployment import KEY_VARIABLE, Deployment, Steering, read_deployment, settle_heap
 from harness.ingress.app import Ingress
 from harness.ingress.outcomes import OutcomeListener
 from harness.ingress.sagas import Sagas
@@ -46,6 +46,7 @@ async def serve(spec: Deployment, key: str, name: str) -> None:
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=BACKLOG)
         await site.start()
         port: int = runner.addresses[0][1]
+        settle_heap()
         announce(Path(spec.targets_dir), name, port)
         await OutcomeListener(gateway, spec.deployed.queue_urls["outcomes"], saga, sagas).run(stopping)
         await runner.cleanup()

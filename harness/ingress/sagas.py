@@ -22,41 +22,38 @@ class Entry:
 
 
 class Sagas:
-    """Bounded: at most ``max_under_way`` sagas that have not ended, and the latest ``max_remembered`` of all."""
+    """Bounded: at most ``max_under_way`` sagas that have not ended, and the latest ``max_remembered`` that have."""
 
     def __init__(self, max_under_way: int = 20_000, max_remembered: int = 200_000) -> None:
         self._max_under_way = max_under_way
         self._max_remembered = max_remembered
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self.under_way = 0
+        # Apart, so that one saga that never ends does not keep those that came after it from being forgotten.
+        self._under_way: dict[str, Entry] = {}
+        self._ended: OrderedDict[str, Entry] = OrderedDict()
+
+    @property
+    def under_way(self) -> int:
+        """How many have not ended."""
+        return len(self._under_way)
 
     def get(self, saga_id: str) -> Entry | None:
         """The saga, if it is remembered."""
-        return self._entries.get(saga_id)
+        return self._under_way.get(saga_id) or self._ended.get(saga_id)
 
     def admit(self, saga_id: str, fingerprint: bytes) -> Entry | None:
         """A new or known saga; ``None`` where there is no room for a new one."""
-        entry = self._entries.get(saga_id)
-        if entry is None:
-            if self.under_way >= self._max_under_way:
-                return None
-            entry = self._entries[saga_id] = Entry(fingerprint)
-            self.under_way += 1
-            self._forget_oldest_ended()
+        entry = self.get(saga_id)
+        if entry is None and len(self._under_way) < self._max_under_way:
+            entry = self._under_way[saga_id] = Entry(fingerprint)
         return entry
 
     def end(self, saga_id: str, outcome: Outcome, reason: str | None) -> None:
         """A saga has ended. The first word counts; a repetition is no news."""
-        entry = self._entries.get(saga_id)
-        if entry is None or entry.outcome is not None:
+        entry = self._under_way.pop(saga_id, None)
+        if entry is None:
             return
         entry.outcome, entry.reason = outcome, reason
         entry.ended.set()
-        self.under_way -= 1
-
-    def _forget_oldest_ended(self) -> None:
-        while len(self._entries) > self._max_remembered:
-            saga_id, oldest = next(iter(self._entries.items()))
-            if oldest.outcome is None:
-                return
-            del self._entries[saga_id]
+        self._ended[saga_id] = entry
+        while len(self._ended) > self._max_remembered:
+            self._ended.popitem(last=False)

@@ -145,7 +145,7 @@ def _over_time(
     return Chart(
         id=f"{what}-{index}",
         title=topology,
-        summary=f"{unit.capitalize()} of {topology} over the time since the load started, mean of {len(blocks)} blocks.",
+        summary=f"{unit.capitalize()} of {topology} since the load started, mean of {len(blocks)} blocks.",
         spec=spec,
         headings=("second", *(line.label for line in told)),
         rows=[

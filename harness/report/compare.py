@@ -1,8 +1,8 @@
 """Two topologies side by side: differences with intervals, the spread between blocks, and whether trouble was shared.
 
 The interval is a paired bootstrap. The unit that is drawn is one second of one round's schedule, with all sagas that
-arrived in it: both topologies met the same arrivals and the same faults in it, so it is drawn for both at once. Sagas of
-one second wait in the same queues; drawn one by one they would pass for independent and the interval be too narrow.
+arrived in it: both topologies met the same arrivals and the same faults in it, so it is drawn for both at once. Sagas
+of one second wait in the same queues; drawn one by one they would pass for independent and the interval be too narrow.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from harness.report.tables import (
 )
 from harness.report.wording import plain, told
 
+_SHOWN = {"&": "&amp;", "<": "&lt;", "@": "&#64;", **{char: f"\\{char}" for char in "\\`*_[]|#~"}}
+
 
 def render_markdown(report: Report) -> str:
     """The whole file."""
@@ -90,5 +92,4 @@ def _code(text: str) -> list[str]:
 
 def _escaped(text: str) -> str:
     """Text that Markdown shows as it is: a saga id could hold markup, a mention, or end a table's cell."""
-    shown = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
-    return "".join(f"\\{char}" if char in "\\`*_[]|#~" else char for char in shown)
+    return "".join(_SHOWN.get(char, char) for char in plain(text))

@@ -14,7 +14,8 @@ from harness.history.records import Sample
 from harness.report.quantiles import Floats
 
 STARTED_WITH_THE_BLOCK_S = 2.0
-"""A process seen first within this time from the start of the load was there when it started; sampling is once a second."""
+"""A process seen first within this time from the start of the load was there when it started: samples are taken once a
+second."""
 
 
 @dataclass(frozen=True)

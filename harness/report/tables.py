@@ -11,7 +11,7 @@ from harness.report.faults import Trouble
 from harness.report.figures import Outcomes
 from harness.report.model import BlockFigures, Report
 from harness.report.summary import TopologySummary
-from harness.report.wording import NOT_MEASURED, count, measured, number, plain, ratio, ratio_interval
+from harness.report.wording import NOT_MEASURED, count, measured, number, plain, ratio, ratio_interval, signed
 
 LAYERS = {"sdk": "SDK", "delivery": "delivery", "stepfunctions": "Step Functions"}
 
@@ -130,7 +130,7 @@ def hop_rows(report: Report) -> list[tuple[str, str, str, str]]:
     instrument = report.run.instrument
     hops = instrument.hops if instrument else {}
     return [
-        (name.replace("_", " "), f"{hop.p50_ms:.1f} ms", f"{hop.p95_ms:.1f} ms", count(hop.samples))
+        (name.replace("_", " "), measured(hop.p50_ms, "ms"), measured(hop.p95_ms, "ms"), count(hop.samples))
         for name, hop in hops.items()
     ]
 
@@ -179,12 +179,27 @@ def _ended(block: BlockFigures) -> str:
 
 
 def spread_line(report: Report) -> str:
-    """How far the blocks of each topology lie apart."""
-    parts = [
-        f"{spread.topology} {'not known from one block' if spread.p50_ratio is None else f'{spread.p50_ratio:.2f}x'}"
-        for spread in report.spreads
+    """How far the blocks of each topology lie apart; empty where no topology has two."""
+    known = [f"{each.topology} {each.p50_ratio:.2f}x" for each in report.spreads if each.p50_ratio is not None]
+    return f"Largest by smallest p50 of a topology's blocks: {', '.join(known)}." if known else ""
+
+
+def round_lines(report: Report) -> list[str]:
+    """The differences of each round by itself, where there are several: they should tell one story."""
+    return [
+        f"{comparison.other} against {comparison.base}, round by round: "
+        + "; ".join(f"{each.metric} {_by_round(each)}" for each in comparison.differences)
+        + "."
+        for comparison in report.comparisons
+        if len(comparison.rounds) > 1
     ]
-    return f"Largest by smallest p50 of a topology's blocks: {', '.join(parts)}."
+
+
+def _by_round(difference: Difference) -> str:
+    def tell(value: float) -> str:
+        return signed(value, "%") if difference.unit == "%" else f"{value:.2f}x"
+
+    return ", ".join(NOT_MEASURED if value is None else tell(value) for value in difference.by_round)
 
 
 @dataclass(frozen=True)

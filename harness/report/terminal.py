@@ -30,6 +30,7 @@ from harness.report.tables import (
     headlines,
     hop_rows,
     no_anomaly_line,
+    round_lines,
     spread_line,
 )
 from harness.report.wording import in_units, plain, told
@@ -79,7 +80,7 @@ class _Sheet:
             box=None if self._plain else box.SIMPLE_HEAD,
             show_edge=False,
             pad_edge=False,
-            padding=(0, 2, 0, 0),
+            padding=(0, 2 if self._plain else 1, 0, 0),  # the box has a column of its own between two of ours
             header_style="dim",
         )
         for index, heading in enumerate(headings):
@@ -186,8 +187,9 @@ def _blocks(sheet: _Sheet, report: Report) -> None:
     for row in block_rows(report):
         table.add_row(*_texts(row))
     sheet.show(table)
-    if len(report.blocks) > 1:
-        sheet.line(spread_line(report), indent=2)
+    for line in [spread_line(report), *round_lines(report)]:
+        if line:
+            sheet.line(plain(line), indent=2)
 
 
 def _faults(sheet: _Sheet, report: Report) -> None:

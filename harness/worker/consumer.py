@@ -19,7 +19,8 @@ from harness.worker.processing import Unreadable
 LONG_POLL_S = 2
 """Short enough that a worker can stop by waiting for its polls: a cancelled one swallows the next message."""
 RECEIVE_BATCH = 10
-ACKNOWLEDGE_LINGER_S = 0.02
+ACKNOWLEDGE_LINGER_S = 0.2
+"""Long, because nobody waits for it, and short beside the visibility timeout."""
 PAUSE_AFTER_ERROR_S = 0.5
 COPY = "sagastorm-copy"
 """Attribute of a message that a fault had delivered again: a copy of a copy would go on for ever."""
@@ -110,9 +111,11 @@ class Consumer:
             log.info("%s %s: %s", delivery.envelope.saga_id, delivery.step, error)
             await self._back_off(message["ReceiptHandle"], delivery)
             return
-        try:
-            await self._acknowledgements.add(message["ReceiptHandle"])
-        except TRANSIENT as error:
+        self._acknowledgements.add(message["ReceiptHandle"]).add_done_callback(self._acknowledged)
+
+    def _acknowledged(self, done: asyncio.Future[None]) -> None:
+        """Nobody waits for an acknowledgement: without it the message comes again, and is answered from its record."""
+        if error := done.exception():
             log.info("%s: not acknowledged, it will come again: %s", self._participant, error)
 
     async def _back_off(self, receipt: str, delivery: Delivery) -> None:
@@ -139,7 +142,6 @@ class Consumer:
         )
 
     async def _delete(self, receipts: list[str]) -> list[BaseException | None]:
-        # A failed entry is a message that comes again, and is then answered from its record: nothing to do here.
         await self._gateway.call(
             "sqs",
             "DeleteMessageBatch",

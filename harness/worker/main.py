@@ -20,7 +20,7 @@ from harness import registry
 from harness.aws.clients import TransportWrapper, open_clients
 from harness.aws.dynamo_store import DynamoStore
 from harness.aws.gateway import Gateway
-from harness.deployment import KEY_VARIABLE, Deployment, Steering, read_deployment
+from harness.deployment import KEY_VARIABLE, Deployment, Steering, read_deployment, settle_heap
 from harness.history.spool import Spool
 from harness.measure.exporter import start_exporter
 from harness.measure.metrics import Metrics
@@ -77,6 +77,7 @@ async def work(spec: Deployment, key: str, name: str) -> None:
                 )
                 for participant in saga.participants
             ]
+            settle_heap()
             start_exporter(metrics_registry, Path(spec.targets_dir), name)
             await asyncio.gather(*(consumer.run(stopping) for consumer in consumers))
 

@@ -71,7 +71,10 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_wrapper_stands_below_the_retries_of_the_sdk() -> None:
     backend, transport = Backend(), LosingTransport(lose=2)
-    async with serving(backend) as urls, open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as made:
+    async with (
+        serving(backend) as urls,
+        open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as made,
+    ):
         response = await made["dynamodb"].list_tables()
     assert response["TableNames"] == ["orders"]
     assert response["ResponseMetadata"]["RetryAttempts"] == 2
@@ -81,7 +84,10 @@ async def test_wrapper_stands_below_the_retries_of_the_sdk() -> None:
 
 async def test_sdk_gives_up_after_its_last_try_and_says_that_there_was_no_answer() -> None:
     backend, transport = Backend(), LosingTransport(lose=MAX_ATTEMPTS)
-    async with serving(backend) as urls, open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as made:
+    async with (
+        serving(backend) as urls,
+        open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as made,
+    ):
         with pytest.raises(ReadTimeoutError, match="injected"):
             await made["dynamodb"].list_tables()
     assert len(transport.attempts) == MAX_ATTEMPTS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -17,7 +17,7 @@ LABELS = {"topology": "t", "saga": "s"}
 
 
 class Meta:
-    method_to_api_mapping = {"send_message": "SendMessage", "receive_message": "ReceiveMessage"}
+    method_to_api_mapping: ClassVar = {"send_message": "SendMessage", "receive_message": "ReceiveMessage"}
 
 
 class FakeSqs:

@@ -50,4 +50,6 @@ class FakeQueue:
 
     def deleted(self) -> list[str]:
         """The receipts of the messages that were acknowledged."""
-        return [entry["ReceiptHandle"] for call in self.gateway.asked("DeleteMessageBatch") for entry in call["Entries"]]
+        return [
+            entry["ReceiptHandle"] for call in self.gateway.asked("DeleteMessageBatch") for entry in call["Entries"]
+        ]

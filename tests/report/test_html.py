@@ -1,0 +1,196 @@
+"""The page: complete in itself, safe with any text, and drawn from the same figures."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.audit.auditor import Anomaly
+from harness.history.records import EventRow
+from harness.report.charts import queue_depth
+from harness.report.html import HERE, render_page
+from harness.report.model import Report, make_report
+from harness.report.run_data import QUEUE, RunData
+from tests.report import synthetic_run
+from tests.report.small import block, fault, healthy_series, pair, run, saga, sagas, track
+
+UPSTREAM_SHA256 = {
+    "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
+"""Of the files in the npm package uplot 1.6.32."""
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
+
+
+class Page(HTMLParser):
+    """What a browser would find: elements with their attributes, and the scripts' text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "script":
+            attributes, text = self.scripts.pop()
+            self.scripts.append((attributes, text + data))
+
+    def ids(self) -> list[str]:
+        return [str(attributes["id"]) for _, attributes in self.elements if "id" in attributes]
+
+    def charts(self) -> list[dict[str, Any]]:
+        (text,) = [text for attributes, text in self.scripts if attributes.get("id") == "chart-data"]
+        charts: list[dict[str, Any]] = msgspec.json.decode(text)
+        return charts
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    data = synthetic_run.read(synthetic_run.build(tmp_path_factory.mktemp("run")))
+    return make_report(data, synthetic_run.audits(data, {2: [synthetic_run.CHARGED_TWICE]}))
+
+
+@pytest.fixture(scope="module")
+def text(report: Report) -> str:
+    return render_page(report)
+
+
+def test_the_page_loads_nothing_from_elsewhere(text: str) -> None:
+    for tag, attributes in Page(text).elements:
+        for name in ("src", "href", "action", "data", "poster", "srcset"):
+            assert (attributes.get(name) or "data:,").startswith("data:"), (tag, attributes)
+    styles = "".join(re.findall(r"<style>(.*?)</style>", text, re.DOTALL))
+    assert "url(" not in styles
+    assert "@import" not in styles
+    assert "default-src 'none'" in text
+
+
+def test_the_page_leads_with_the_verdict_and_three_differences_with_their_intervals(text: str) -> None:
+    body = text[text.index("<body>") :]
+    assert body.index('class="verdict fail"') < body.index('class="card') < body.index("How long sagas took")
+    assert len(re.findall(r'class="card( unclear)?"', body)) == 3
+    assert len(re.findall(r'class="interval">-?\d', body)) == 3
+
+
+def test_every_chart_has_its_place_its_title_its_unit_and_a_table(text: str) -> None:
+    page = Page(text)
+    charts = page.charts()
+    assert [chart["id"] for chart in charts] == [
+        "distribution", "throughput-0", "throughput-1", "queues-0", "queues-1"
+    ]  # fmt: skip
+    assert {f"plot-{chart['id']}" for chart in charts} <= set(page.ids())
+    labels = [attributes.get("aria-label") for _, attributes in page.elements if attributes.get("role") == "img"]
+    assert len([label for label in labels if label]) >= len(charts)
+    figures = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
+    assert len(figures) == len(charts)
+    assert all("<figcaption>" in figure and "<details>" in figure and "<table>" in figure for figure in figures)
+
+
+def test_lines_of_a_chart_are_as_long_as_their_axis_and_rise_to_all_sagas(text: str) -> None:
+    for chart in Page(text).charts():
+        for line in chart["spec"]["lines"]:
+            assert len(line["values"]) == len(chart["spec"]["x"])
+    distribution = Page(text).charts()[0]["spec"]
+    assert [line["values"][-1] for line in distribution["lines"]] == [100.0, 100.0]
+    assert [line["values"][0] for line in distribution["lines"]] == [0.0, 0.0]
+
+
+def test_throughput_counts_every_scheduled_and_every_ended_saga_once(report: Report, text: str) -> None:
+    chart = next(chart for chart in Page(text).charts() if chart["id"] == "throughput-0")
+    blocks = report.data.complete("orchestrated")
+    lines = {line["label"]: sum(line["values"]) * len(blocks) for line in chart["spec"]["lines"] if not line["faint"]}
+    assert lines == {
+        "offered": sum(len(data.sagas) for data in blocks),
+        "ended": sum(len(data.ended) for data in blocks),
+    }
+    assert chart["spec"]["windows"] == [[4.0, 12.0], [4.0, 12.0], [6.0, 9.0]]
+
+
+def test_two_processes_that_read_one_queue_do_not_make_it_deeper() -> None:
+    series = healthy_series(sagas(120))
+    labels = {"queue": "payment", "state": "visible"}
+    series[QUEUE] = [
+        track("harness", [(1.0, 4.0)], **labels),
+        track("worker-1", [(1.0, 3.0)], **labels),
+        track("harness", [(1.0, 2.0)], queue="order", state="in_flight"),
+        track("harness", [(1.0, 50.0)], queue="order", state="dead"),
+    ]
+    data = run(block(0, series=series))
+    (chart,) = queue_depth(make_report(data, synthetic_run.audits(data)))
+    assert chart.spec["lines"][0]["values"][:3] == [6.0, 6.0, 6.0]
+
+
+def evil_report() -> Report:
+    rows = [saga(number, number / 10, saga_id=EVIL, reason=EVIL) for number in range(120)]
+    data = run(
+        block(0, rows=rows, faults=[fault(EVIL, 1)], problem=EVIL),
+        block(1, EVIL, rows=rows, state="aborted", problem=EVIL),
+    )
+    data.blocks[0].events.append(EventRow(t_s=1.0, what=EVIL))
+    file = msgspec.structs.replace(data.run, command=EVIL, commit=EVIL, backend_name=EVIL, run_id=EVIL)
+    data = RunData(file, data.blocks)
+    evil = Anomaly(name=EVIL, count=1, sagas=(EVIL,), witness=EVIL)
+    return make_report(data, synthetic_run.audits(data, {0: [evil]}))
+
+
+def test_text_from_the_run_cannot_become_markup_or_script() -> None:
+    text = render_page(evil_report())
+    page = Page(text)
+    assert "alert(1)" in text
+    assert len(page.scripts) == 3
+    assert [attributes for tag, attributes in page.elements if tag == "img"] == []
+    assert [script for _, script in page.scripts if EVIL in script] == []
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+
+
+def test_a_page_can_be_made_of_a_run_without_blocks() -> None:
+    text = render_page(make_report(run(interleave="AB"), []))
+    assert Page(text).charts() == []
+    assert "No saga ended." in text
+
+
+def test_a_page_can_be_made_of_one_topology_without_series() -> None:
+    data = run(block(0, series={}))
+    text = render_page(make_report(data, synthetic_run.audits(data)))
+    assert [chart["id"] for chart in Page(text).charts()] == ["distribution", "throughput-0"]
+    assert "Not measured" in text
+
+
+def test_drawn_colors_and_words_are_there_for_light_and_dark(text: str) -> None:
+    assert "prefers-color-scheme: dark" in text
+    for color in ("#0072b2", "#d55e00", "#56b4e9", "#e69f00"):
+        assert color in text
+
+
+@pytest.mark.parametrize("name", UPSTREAM_SHA256)
+def test_vendored_files_are_what_their_package_holds_below_their_licence(name: str) -> None:
+    content = (HERE / "vendor" / name).read_bytes()
+    licence, end, upstream = content.partition(b"*/\n")
+    assert end
+    assert b"The MIT License (MIT)" in licence
+    assert b"Copyright (c) 2022 Leon Sorokin" in licence
+    assert sha256(upstream).hexdigest() == UPSTREAM_SHA256[name]
+
+
+def test_what_is_vendored_is_told_in_the_list_of_third_party_material() -> None:
+    told = (Path(__file__).parents[2] / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    for name, digest in UPSTREAM_SHA256.items():
+        assert name in told
+        assert digest in told
+
+
+def test_identical_topologies_draw_a_point_and_not_an_error() -> None:
+    data = pair()
+    assert 'class="strip"' in render_page(make_report(data, synthetic_run.audits(data)))

@@ -1,0 +1,89 @@
+"""Messages are read once they are trusted, and counted by the layer that sent them."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from harness.core.identity import issue
+from harness.measure.metrics import Metrics
+from harness.topologies.base import Delivery
+from harness.worker.processing import Reader, Unreadable
+from tests.samples import AUDIENCE, KEY, delivery, envelope
+
+GOOD = issue(KEY, "ann", AUDIENCE)
+
+
+class FakeConnection:
+    """Reads any body as one delivery, or fails to."""
+
+    def __init__(self, identity: str = GOOD, retry: int | None = None, error: Exception | None = None) -> None:
+        self._identity = identity
+        self._retry = retry
+        self._error = error
+
+    def read(self, participant: str, body: str, receives: int) -> Delivery:
+        if self._error:
+            raise self._error
+        return delivery(
+            participant=participant, envelope=envelope(identity=self._identity), retry=self._retry, receives=receives
+        )
+
+
+class Bench:
+    def __init__(self, connection: FakeConnection) -> None:
+        self._registry = CollectorRegistry()
+        self.read = Reader(connection, Metrics(self._registry, topology="t", saga="s"), KEY, AUDIENCE)
+
+    def tries(self, layer: str) -> tuple[float | None, float | None]:
+        """(attempts, retries)."""
+        labels = {"topology": "t", "saga": "s", "layer": layer}
+        return (
+            self._registry.get_sample_value("sagastorm_attempts_total", labels),
+            self._registry.get_sample_value("sagastorm_retries_total", labels),
+        )
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        pytest.param(issue(KEY + "!", "ann", AUDIENCE), id="signed by somebody else"),
+        pytest.param(issue(KEY, "ann", "another-block"), id="for another block"),
+        pytest.param(issue(KEY, "ann", AUDIENCE, lifetime_s=-1), id="expired"),
+        pytest.param("", id="missing"),
+    ],
+)
+def test_message_in_a_name_that_is_not_proven_is_unreadable_and_counts_for_nothing(identity: str) -> None:
+    bench = Bench(FakeConnection(identity))
+    with pytest.raises(Unreadable):
+        bench.read("payment", "body", 1)
+    assert bench.tries("delivery") == (None, None)
+
+
+@pytest.mark.parametrize("error", [msgspec.DecodeError("no JSON"), msgspec.ValidationError("no"), KeyError("event")])
+def test_message_that_asks_for_nothing_known_is_unreadable(error: Exception) -> None:
+    with pytest.raises(Unreadable):
+        Bench(FakeConnection(error=error)).read("payment", "body", 1)
+
+
+def test_deliveries_are_counted_and_those_beyond_the_first_are_retries() -> None:
+    bench = Bench(FakeConnection())
+    for receives in (1, 2, 3):
+        assert bench.read("payment", "body", receives).receives == receives
+    assert bench.tries("delivery") == (3, 2)
+    assert bench.tries("stepfunctions") == (None, None)
+
+
+def test_commands_are_counted_once_however_often_they_are_delivered() -> None:
+    bench = Bench(FakeConnection(retry=1))
+    for receives in (1, 2):
+        bench.read("payment", "body", receives)
+    assert bench.tries("stepfunctions") == (1, 1)
+    assert bench.tries("delivery") == (2, 1)
+
+
+def test_first_command_is_no_retry() -> None:
+    bench = Bench(FakeConnection(retry=0))
+    bench.read("payment", "body", 1)
+    assert bench.tries("stepfunctions") == (1, None)
