@@ -79,14 +79,14 @@ def load(name: str, saga: Saga, duration_s: float) -> Storm:
     Raises :class:`~harness.core.errors.UsageError` with everything that is wrong with it.
     """
     if name in shipped():
-        text = files("chaos").joinpath("storms", f"{name}.toml").read_text(encoding="utf-8")
+        content = files("chaos").joinpath("storms", f"{name}.toml").read_bytes()
     elif name.endswith(".toml") and Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        content = Path(name).read_bytes()
     else:
         raise UsageError([Problem("storm", name, f"one of: {', '.join(shipped())}; or the path of a .toml file")])
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError([Problem("storm", name, f"the file must be TOML: {error}")]) from None
     return _Reading(name, saga, duration_s).storm(data)
 

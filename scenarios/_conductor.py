@@ -55,7 +55,9 @@ class Run:
         self.stopped = False
         self.reports: dict[int, DrainedMessage] = {}
         self.problems: list[str] = []
+        self.all_told = Event()
         self.done = Event()
+        """Set when all have told how it went, and that has been looked at."""
 
     def report(self, message: DrainedMessage) -> None:
         """A member has drained, or cannot. One that still had an earlier run to drain is not listened to."""
@@ -65,7 +67,7 @@ class Run:
         if message.problem:
             self.problems.append(message.problem)
         if len(self.reports) == len(self.members):
-            self.done.set()
+            self.all_told.set()
 
     def give_up(self, index: int, problem: str) -> None:
         """A member will never say that it has drained."""
@@ -196,7 +198,7 @@ class Conductor:
 
     def _watch(self, run: Run) -> None:
         """Wait for all to drain, and for nobody who cannot."""
-        while not run.done.wait(1.0):
+        while not run.all_told.wait(1.0):
             for index in range(len(run.members)):
                 if self._is_lost(run.members[index]):
                     run.give_up(index, f"load process {index} was lost")
@@ -206,6 +208,7 @@ class Conductor:
                 run.problems.append("the system under test ended during the load")
                 self._stop(run, at_once=True)
         self._conclude(run)
+        run.done.set()
 
     def _conclude(self, run: Run) -> None:
         counts = run.counts()

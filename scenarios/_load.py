@@ -93,8 +93,8 @@ class Load:
                 gevent.sleep(0)
             while (early_s := due_s - self._now_s()) > 0:
                 gevent.sleep(early_s)
-            self._recorder.counts.due += 1
             if self._pool.full():
+                self._recorder.counts.due += 1
                 self._recorder.dropped(number, due_s)
             else:
                 self._pool.spawn(self._saga, number, due_s)
@@ -115,21 +115,26 @@ class Load:
             self._prepared[number] = self._client.prepare(number, self._due_s[number])
 
     def _saga(self, arrival: int, due_s: float) -> None:
-        prepared = self._prepared.pop(arrival, None) or self._client.prepare(arrival, due_s)
-        sent_s = round(self._now_s(), 6)
+        # Counted here and not where it was due: one that is killed before it begins was never sent, and has no row.
+        self._recorder.counts.due += 1
+        sent_s: float | None = None
         record = self._recorder
         answer: Accepted | Refused | None = Refused("error", "no answer while the client was asking")
         try:
+            prepared = self._prepared.pop(arrival, None) or self._client.prepare(arrival, due_s)
+            sent_s = round(self._now_s(), 6)
             answer = self._client.start(arrival, prepared)
             if isinstance(answer, Accepted):
                 record.accepted(arrival, due_s, sent_s, answer.saga_id)
                 told = self._client.outcome(arrival, answer, prepared, self._left_s)
                 if told is not None:
-                    saga_id, answer = answer.saga_id, None
-                    record.ended(arrival, due_s, sent_s, self._now_s(), saga_id, told.status, told.reason)
+                    record.ended(arrival, due_s, sent_s, self._now_s(), answer.saga_id, told.status, told.reason)
+                    answer = None
         except Exception as error:
             self.problem = f"arrival {arrival}: {error!r}"
             logger.exception("arrival %d failed in the load generator", arrival)
+            if not isinstance(answer, Accepted):
+                answer = Refused("error", f"the load generator failed: {error!r}")
         finally:
             # Also where the greenlet is killed, at the limit: nothing that was sent goes unrecorded.
             if isinstance(answer, Accepted):

@@ -13,6 +13,7 @@ from typing import Any
 
 import gevent
 import msgspec
+from locust.runners import WorkerRunner
 
 from harness.core.errors import EnvironmentFailure
 from harness.deployment import KEY_VARIABLE
@@ -68,9 +69,10 @@ class Performer:
         self.load: Load | None = None
         self._runner.register_message(LOAD, self._on_load)
         self._runner.register_message(STOP, self._on_stop)
-        # What a worker is told by a master that does not know better: the load ends before its users do.
-        environment.events.test_stopping.add_listener(self._drain)
-        environment.events.quitting.add_listener(self._drain)
+        if isinstance(self._runner, WorkerRunner):
+            # Where it is stopped by somebody else than its conductor, the load still drains before its process ends.
+            environment.events.test_stopping.add_listener(self._drain)
+            environment.events.quitting.add_listener(self._drain)
 
     def interrupt(self) -> None:
         """SIGINT or SIGTERM to a worker. Its master has had one too, or is gone."""

@@ -33,7 +33,7 @@ class Unsuccessful(Exception):
 
 
 class Recorder:
-    """Writes everything as soon as it is known: what is recorded survives a kill."""
+    """Writes everything as soon as it is known, so that it survives a kill; only what is written is counted."""
 
     def __init__(self, plan: LoadPlan, process: str, metrics: Metrics, fire: Callable[..., None]) -> None:
         self._spool = Spool(Path(plan.spool_dir) / f"{process}.jsonl")
@@ -49,36 +49,33 @@ class Recorder:
 
     def dropped(self, arrival: int, due_s: float) -> None:
         """There was no room; nothing was sent."""
-        self.counts.dropped += 1
-        self._metrics.arrival("dropped")
         reason = "the load generator had max_in_flight sagas under way"
         self._spool.write(SagaRow(arrival=arrival, scheduled_s=due_s, status="dropped", reason=reason))
+        self.counts.dropped += 1
+        self._metrics.arrival("dropped")
         self._request("saga", f"{self._name} dropped", None, Unsuccessful(reason))
 
-    def refused(self, arrival: int, due_s: float, sent_s: float, now_s: float, status: str, reason: str) -> None:
+    def refused(self, arrival: int, due_s: float, sent_s: float | None, now_s: float, status: str, reason: str) -> None:
         """The ingress said no (``rejected``) or nothing that counts (``error``)."""
+        self._spool.write(SagaRow(arrival=arrival, scheduled_s=due_s, status=status, sent_s=sent_s, reason=reason))
         setattr(self.counts, status, getattr(self.counts, status) + 1)
         self._metrics.arrival(status)
-        self._spool.write(SagaRow(arrival=arrival, scheduled_s=due_s, status=status, sent_s=sent_s, reason=reason))
         self._request("saga", f"{self._name} {status}", (now_s - due_s) * 1e3, Unsuccessful(reason))
 
     def accepted(self, arrival: int, due_s: float, sent_s: float, saga_id: str) -> None:
         """The saga was started. Written now and not at its end only, so that a killed generator leaves it known."""
-        self.counts.accepted += 1
-        self._metrics.arrival("accepted")
-        self._in_flight()
         self._spool.write(
             SagaRow(arrival=arrival, scheduled_s=due_s, status="accepted", sent_s=sent_s, saga_id=saga_id)
         )
+        self.counts.accepted += 1
+        self._metrics.arrival("accepted")
+        self._in_flight()
 
     def ended(
         self, arrival: int, due_s: float, sent_s: float, now_s: float, saga_id: str, outcome: str, reason: str | None
     ) -> None:
         """The saga was ``completed`` or ``compensated``, as its client knows since ``now_s``."""
-        setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)
         completion_s = now_s - due_s
-        self._metrics.completed(outcome, completion_s)
-        self._in_flight()
         self._spool.write(
             SagaRow(
                 arrival=arrival,
@@ -91,17 +88,20 @@ class Recorder:
                 completion_ms=round(completion_s * 1e3, 3),
             )
         )
+        setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)
+        self._metrics.completed(outcome, completion_s)
+        self._in_flight()
         self._request("saga", f"{self._name} {outcome}", completion_s * 1e3, None)
 
-    def unresolved(self, arrival: int, due_s: float, sent_s: float, now_s: float, saga_id: str) -> None:
+    def unresolved(self, arrival: int, due_s: float, sent_s: float | None, now_s: float, saga_id: str) -> None:
         """Nobody knows how it ended, and nobody asks any more."""
-        self.counts.unresolved += 1
         reason = "no outcome while the client was asking"
         self._spool.write(
             SagaRow(
                 arrival=arrival, scheduled_s=due_s, status="accepted", saga_id=saga_id, sent_s=sent_s, reason=reason
             )
         )
+        self.counts.unresolved += 1
         self._request("saga", f"{self._name} unresolved", (now_s - due_s) * 1e3, Unsuccessful(reason))
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from locust import User, events
 from locust.exception import StopUser
 from locust.runners import LocalRunner, MasterRunner
 
+from harness import registry
 from harness.core.errors import EXIT_USAGE, Problem, UsageError
 from harness.deployment import KEY_VARIABLE
 from harness.load.plan import LoadPlan, read_plan
@@ -98,6 +99,7 @@ def _plan_source(environment: Any) -> PlanSource:
             problems.append(Problem("saga", plan.saga, f"this scenario is of {scenario.saga}; any_saga.py takes any"))
         if problems:
             raise UsageError(problems)
+        registry.saga(plan.saga)
         return only_plan(plan)
     if options.host:
         raise UsageError(

@@ -17,6 +17,7 @@ from harness.core.verdict import Verdict, worst
 from harness.history import run_file
 from harness.history.history import History
 from harness.history.records import Block
+from harness.history.spool import spool_folder
 
 SAGAS_NAMED = 50
 """The most saga ids that an anomaly lists; its count is exact all the same."""
@@ -69,7 +70,7 @@ def audit_run(folder: Path, saga: Saga | None = None) -> RunAudit:
     with History(path) as history:
         blocks = history.blocks()
         for block in blocks:
-            history.import_spool(block.block, folder / "spool" / str(block.block))
+            history.import_spool(block.block, spool_folder(folder, block.block))
         audits = [audit_block(Evidence.of(history, block, definition), checks) for block in blocks]
     return RunAudit(run_id=run.run_id, verdict=worst([audit.verdict for audit in audits]), blocks=audits)
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer.models import OptionInfo
 
 from harness.core.errors import (
     EXIT_ENVIRONMENT,
@@ -27,13 +28,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Text = Annotated[str | None, typer.Option()]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder, or its id below the runs folder.", metavar="RUN")]
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are made.", envvar="SAGASTORM_RUNS")]
 
 
-def _option(name: str, help_text: str) -> typer.models.OptionInfo:
-    return typer.Option(f"--{name}", help=help_text, show_default=False)
+def _option(name: str, help_text: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(f"--{name}", help=help_text, show_default=False)
+    return option
 
 
 Saga = Annotated[str | None, _option("saga", "Which saga [create-order].")]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chaos import storm as storms
 from harness import registry
 from harness.backends.endpoint import SERVICE_VARIABLES, resolve_endpoints
 from harness.core.errors import Problem, UsageError
@@ -134,6 +135,7 @@ def settings(flags: Mapping[str, str | None], environ: Mapping[str, str], folder
     endpoints, endpoint_problems = _endpoints(flags.get("endpoint-url") or file.get("endpoint-url"), environ)
     problems += endpoint_problems
     made = _consistent(RunSettings(**values, endpoints=endpoints), values, problems)
+    problems += _unusable(made)
     if problems:
         raise UsageError(problems)
     return made
@@ -195,6 +197,20 @@ def _consistent(made: RunSettings, given: Mapping[str, Any], problems: list[Prob
     if "scenario" not in given:
         changes["scenario"] = scenarios.for_saga(made.saga)
     return RunSettings(**({name: getattr(made, name) for name in made.__struct_fields__} | changes))
+
+
+def _unusable(made: RunSettings) -> list[Problem]:
+    """What is wrong with the files that the settings name."""
+    problems: list[Problem] = []
+    for look in (
+        lambda: storms.load(made.storm, registry.saga(made.saga), made.duration_s),
+        lambda: scenarios.locate(made.scenario),
+    ):
+        try:
+            look()
+        except UsageError as error:
+            problems += error.problems
+    return problems
 
 
 def from_process(flags: Mapping[str, str | None]) -> RunSettings:

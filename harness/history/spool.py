@@ -20,6 +20,11 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[SpooledRow] = msgspec.json.Decoder(SpooledRow)
 
 
+def spool_folder(run: Path, block: int) -> Path:
+    """Where the processes of a block spool, in the folder of their run; gone once the history has it all."""
+    return run / "spool" / str(block)
+
+
 class Spool:
     """The writing end. One per process; safe to use after a fork only in the process that opened it."""
 

@@ -171,7 +171,9 @@ def block_rows(report: Report) -> list[tuple[str, ...]]:
 
 
 BLOCK_HEADINGS = ("block", "round", "topology", "ended", "p50 ms", "p95 ms", "ended/s", "comp. %", "drain s")
-"""Blocks and rounds are counted from 1, as while the run goes on. ``ended/s`` is the throughput; ``drain s`` the time until queues and executions ran empty."""
+"""Blocks and rounds are counted from 1, as while the run goes on.
+
+``ended/s`` is the throughput; ``drain s`` the time until queues and executions ran empty."""
 
 
 def _ended(block: BlockFigures) -> str:

@@ -1,6 +1,7 @@
 """A report for a terminal, 80 columns and wider; plain text where there is no terminal or no color is wanted.
 
-All text from the run goes through :func:`.wording.plain` and into ``Text``, never into markup: a saga id may hold brackets.
+All text from the run goes through :func:`.wording.plain` and into ``Text``, never into markup: a saga id may hold
+brackets.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,10 @@ class SystemUnderTest:
             self.note(problem)
         self._history.import_spool(self.turn.number, self.turn.spool_dir)
         self._history.put_block(self._block)
+        for folder in (self.turn.spool_dir, self.turn.work_dir):
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                folder.parent.rmdir()  # once the last block is done with it
 
     def note(self, what: str) -> None:
         """Remember that something happened to the run."""
@@ -173,7 +178,7 @@ class SystemUnderTest:
 
     def _deployment(self, endpoints: Endpoints) -> Path:
         turn = self.turn
-        path = turn.folder / f"deployment-{turn.number}.json"
+        path = turn.work_dir / "deployment.json"
         deployment = Deployment(
             namespace=turn.namespace,
             saga=turn.settings.saga,

@@ -90,7 +90,6 @@ class Fleet:
         self._control: Control | None = None
         self._children: list[Child] = []
         self._keepers: list[asyncio.Task[None]] = []
-        self._stopping = False
         self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Resolves with the reason when the fleet cannot go on."""
 
@@ -109,11 +108,11 @@ class Fleet:
 
     async def stop(self) -> None:
         """Let all finish what they have in hand, and end."""
-        self._stopping = True
-        await asyncio.gather(*(child.stop() for child in self._children))
+        # The keepers first: one of them may be about to start another process, which would then be left behind.
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*(child.stop() for child in self._children))
 
     async def _start(self, role: str, arguments: Sequence[str]) -> Child:
         child = await spawn(role, arguments, self._environ, self._logs)
@@ -133,14 +132,14 @@ class Fleet:
             await asyncio.sleep(0.02)
 
     async def _keep(self, child: Child, arguments: Sequence[str], *, restart: bool) -> None:
-        for _ in range(MAX_RESTARTS):
+        restarts = MAX_RESTARTS if restart else 0
+        while True:
             await child.process.wait()
-            if self._stopping:
-                return
             self._children.remove(child)
             (self._targets_dir / f"{child.name}.json").unlink(missing_ok=True)
-            if not restart:
+            if restarts == 0:
                 break
+            restarts -= 1
             self._say(f"{child.end()}; starting another")
             child = await self._start(child.role, arguments)
         if not self.failed.done():

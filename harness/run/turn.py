@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.storm import Storm
+from harness.history.spool import spool_folder
 from harness.load.plan import LoadPlan
 from harness.settings import RunSettings
 from harness.topologies.policy import RetryPolicy
@@ -32,13 +33,23 @@ class Turn:
 
     @property
     def spool_dir(self) -> Path:
-        """Where this block's processes write their records."""
-        return self.folder / "spool" / str(self.number)
+        """Where this block's processes write their records, until the history has them."""
+        return spool_folder(self.folder, self.number)
+
+    @property
+    def work_dir(self) -> Path:
+        """What this block's processes are told and announce, while they live."""
+        return self.folder / "work" / str(self.number)
 
     @property
     def targets_dir(self) -> Path:
         """Where this block's processes announce their metrics."""
-        return self.folder / "targets" / str(self.number)
+        return self.work_dir / "targets"
+
+    @property
+    def plan_path(self) -> Path:
+        """The load generator's orders."""
+        return self.work_dir / "plan.json"
 
     @property
     def logs(self) -> Path:

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness.load.plan import write_plan
+from harness.load.plan import EPOCH_FILE, write_plan
 from harness.run.block import SystemUnderTest
 from harness.run.run import Run
 
-EPOCH_FILE = "epoch.json"
-"""In the block's spool folder: where the load generator says when its load starts."""
 LOOK_EVERY_S = 0.05
 
 
@@ -32,7 +30,7 @@ class Announcement(msgspec.Struct):
 
 async def outside_load(run: Run, system: SystemUnderTest, interrupted: asyncio.Event) -> None:
     """Serve until standard input ends or the run is interrupted."""
-    plan_path = system.turn.folder / f"plan-{system.turn.number}.json"
+    plan_path = system.turn.plan_path
     write_plan(plan_path, system.turn.plan(system.ingress_url, None))
     system.begin(time.monotonic_ns())
     announcement = Announcement(

@@ -33,8 +33,8 @@ class Flushes:
         return [self._results.get(entry) for entry in entries]
 
 
-def adding(batcher: Batcher[int], entries: range) -> list[asyncio.Task[None]]:
-    return [asyncio.create_task(batcher.add(entry)) for entry in entries]
+def adding(batcher: Batcher[int], entries: range) -> list[asyncio.Future[None]]:
+    return [batcher.add(entry) for entry in entries]
 
 
 async def turn() -> None:

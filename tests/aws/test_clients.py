@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
 from botocore.exceptions import ReadTimeoutError
 from botocore.retries import standard
 
 from harness.aws import clients
 from harness.aws.clients import MAX_ATTEMPTS, SERVICES, Send, open_clients
+from tests.aws.loopback import Backend, serving
 
-
-class Backend:
-    """A DynamoDB that has one table, and remembers how it was asked."""
-
-    def __init__(self) -> None:
-        self.headers: list[dict[str, str]] = []
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.headers.append(dict(request.headers))
-        return web.json_response({"TableNames": ["orders"]}, content_type="application/x-amz-json-1.0")
+TABLES = {"TableNames": ["orders"]}
 
 
 class LosingTransport:
@@ -48,21 +37,6 @@ class LosingTransport:
         return losing_send
 
 
-@asynccontextmanager
-async def serving(backend: Backend) -> AsyncIterator[dict[str, str]]:
-    """Every service at one address of the loopback interface."""
-    app = web.Application()
-    app.router.add_post("/", backend.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield dict.fromkeys(SERVICES, f"http://127.0.0.1:{runner.addresses[0][1]}")
-    finally:
-        await runner.cleanup()
-
-
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK waits up to seconds between its tries; here it need not."""
@@ -70,7 +44,7 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_wrapper_stands_below_the_retries_of_the_sdk() -> None:
-    backend, transport = Backend(), LosingTransport(lose=2)
+    backend, transport = Backend(TABLES), LosingTransport(lose=2)
     async with (
         serving(backend) as urls,
         open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as made,
@@ -83,7 +57,7 @@ async def test_wrapper_stands_below_the_retries_of_the_sdk() -> None:
 
 
 async def test_sdk_gives_up_after_its_last_try_and_says_that_there_was_no_answer() -> None:
-    backend, transport = Backend(), LosingTransport(lose=MAX_ATTEMPTS)
+    backend, transport = Backend(TABLES), LosingTransport(lose=MAX_ATTEMPTS)
     async with (
         serving(backend) as urls,
         open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as made,
@@ -96,12 +70,15 @@ async def test_sdk_gives_up_after_its_last_try_and_says_that_there_was_no_answer
 
 async def test_wrapper_is_told_the_service_and_how_long_the_sdk_would_wait() -> None:
     transport = LosingTransport(lose=0)
-    async with serving(Backend()) as urls, open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport):
+    async with (
+        serving(Backend(TABLES)) as urls,
+        open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport),
+    ):
         assert sorted(transport.wrapped) == sorted((name, clients.READ_TIMEOUT_S[name]) for name in SERVICES)
 
 
 async def test_emulator_is_called_unsigned_where_it_is_and_nowhere_else() -> None:
-    backend = Backend()
+    backend = Backend(TABLES)
     async with serving(backend) as urls, open_clients(urls, "us-east-1", emulator=True) as made:
         await made["dynamodb"].list_tables()
         assert {name: client.meta.endpoint_url for name, client in made.items()} == urls

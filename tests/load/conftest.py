@@ -14,19 +14,32 @@ ENTRY_POINTS = """\
 [sagastorm.sagas]
 create-order = harness.sagas.create_order:SAGA
 other-order = harness.sagas.create_order:SAGA
+broken-order = load_test_plugin:BROKEN
 [sagastorm.topologies]
 orchestrated = harness.topologies.orchestrated:TOPOLOGY
+"""
+
+MODULE = """\
+from dataclasses import replace
+from harness.sagas.create_order import SAGA, OrderWorkload
+
+class Broken(OrderWorkload):
+    def request(self, arrival):
+        raise ValueError("no basket to be had")
+
+BROKEN = replace(SAGA, workload=Broken)
 """
 
 
 @pytest.fixture(scope="session")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Entry points of a package of somebody else's, which brings a saga of its own name."""
+    """Entry points of a package of somebody else's, which brings sagas of its own: one works."""
     folder = tmp_path_factory.mktemp("plugin")
     info = folder / "load_test_plugin-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: load-test-plugin\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    (folder / "load_test_plugin.py").write_text(MODULE)
     return folder
 
 

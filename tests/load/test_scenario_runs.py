@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from harness.core.errors import EXIT_ENVIRONMENT
 from harness.load.arrivals import arrivals, workload_plan
 from harness.sagas.create_order import SAGA
 from tests.load.bench import SCENARIOS, Bench, free_port, processes, statuses
@@ -177,3 +178,12 @@ def test_a_saga_of_another_package_runs_in_the_scenario_for_any_saga(bench: Benc
 
     assert generator.exit_code() == 0, generator.output
     assert set(statuses(bench.rows())) == {"completed", "compensated"}
+
+
+def test_orders_that_cannot_be_made_are_a_failure_of_the_generator_and_not_of_the_system(bench: Bench) -> None:
+    bench.ingress()
+    generator = bench.generator(bench.plan(saga="broken-order"), scenario=SCENARIOS / "any_saga.py")
+
+    assert generator.exit_code() == EXIT_ENVIRONMENT
+    assert "no basket to be had" in generator.output
+    assert bench.seen().posts == 0

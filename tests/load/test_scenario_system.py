@@ -13,7 +13,7 @@ import pytest
 from harness.core.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE
 from harness.load.arrivals import arrivals
 from harness.load.plan import EPOCH_FILE, LoadPlan, write_plan
-from tests.load.bench import LIMIT_S, Bench, Generator, free_port, is_alive, processes, statuses
+from tests.load.bench import LIMIT_S, SCENARIOS, Bench, Generator, free_port, is_alive, processes, statuses
 
 pytestmark = pytest.mark.end_to_end
 
@@ -84,6 +84,13 @@ def test_a_plan_of_another_saga_is_refused(bench: Bench, number: int) -> None:
     generator = bench.generator(bench.plan(saga="other-order"), *processes(number))
     assert generator.exit_code() == EXIT_USAGE
     assert "any_saga.py" in generator.output
+    assert "Traceback" not in generator.output
+
+
+def test_a_plan_of_a_saga_that_nobody_has_is_refused(bench: Bench) -> None:
+    generator = bench.generator(bench.plan(saga="no-such"), scenario=SCENARIOS / "any_saga.py")
+    assert generator.exit_code() == EXIT_USAGE
+    assert "create-order" in generator.output
     assert "Traceback" not in generator.output
 
 

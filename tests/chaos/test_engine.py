@@ -1,0 +1,177 @@
+"""When a fault strikes, whom it strikes, and what is remembered of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chaos.engine import decides
+from chaos.injector import Port
+from harness.core.subject import SUBJECTS, Subject
+from harness.topologies.base import Delivery
+from harness.worker.ports import Received
+from tests.chaos.scripted import DONE, Rig, ScriptedFault, ScriptedInjector, subject, work_on
+from tests.samples import delivery, envelope
+
+CALL = "dynamodb:TransactWriteItems"
+
+
+def http_request(
+    operation: str = "TransactWriteItems", attempt: str = "attempt=1; max=3", *, coded: bool = False
+) -> Any:
+    """What the SDK gives to its transport; headers are text or bytes."""
+    headers = {"X-Amz-Target": f"DynamoDB_20120810.{operation}", "amz-sdk-request": attempt}
+    return SimpleNamespace(headers={name: text.encode() if coded else text for name, text in headers.items()})
+
+
+async def nobody(delay_s: int) -> None:
+    raise AssertionError("nobody asked for a copy")
+
+
+async def process(rig: Rig, delivered: Delivery) -> int:
+    """How often the message was processed."""
+    processed: list[Received] = []
+
+    async def remember(received: Received) -> None:
+        processed.append(received)
+
+    await rig.engine.wrap_process(remember)(Received(delivered, nobody))
+    return len(processed)
+
+
+async def send(rig: Rig, request: Any, *subjects: Subject, service: str = "dynamodb") -> Any:
+    async def real_send(given: Any) -> str:
+        assert given is request
+        return "answer"
+
+    SUBJECTS.set(subjects)
+    return await rig.engine.wrap_transport(service, 1.0, real_send)(request)
+
+
+async def test_strike_at_work_is_recorded_and_counted_and_the_injector_decides_what_happens(tmp_path: Path) -> None:
+    injector = ScriptedInjector(Port.WORK)
+    with Rig(tmp_path, ScriptedFault(injector)) as rig:
+        rig.now_s = 2.5
+        assert await work_on(rig, delivery("charge", receives=2)) is DONE
+    [row] = rig.struck()
+    assert (row.fault, row.saga_id, row.arrival, row.participant) == ("scripted", "saga-7", 7, "payment")
+    assert (row.step, row.attempt, row.t_s, row.worker) == ("charge", "0.2", 2.5, "w")
+    assert len(injector.strikes) == rig.counted() == 1
+
+
+async def test_strike_at_a_message_is_told_the_message(tmp_path: Path) -> None:
+    injector = ScriptedInjector(Port.PROCESS)
+    with Rig(tmp_path, ScriptedFault(injector)) as rig:
+        assert await process(rig, delivery("charge")) == 1
+    [strike] = injector.strikes
+    assert strike.received is not None
+    assert strike.received.delivery == delivery("charge", envelope=strike.received.delivery.envelope)
+
+
+async def test_copy_that_a_fault_has_made_is_never_struck_again(tmp_path: Path) -> None:
+    injector = ScriptedInjector(Port.PROCESS)
+    with Rig(tmp_path, ScriptedFault(injector)) as rig:
+        assert await process(rig, delivery("charge", is_copy=True)) == 1
+    assert injector.strikes == []
+    assert rig.struck() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "hit"),
+    [
+        ({}, True),
+        ({"participant": "payment"}, True),
+        ({"participant": "order"}, False),
+        ({"step": "charge"}, True),
+        ({"step": "refund"}, False),
+        ({"participant": "payment", "step": "refund"}, False),
+        ({"probability": 0.0}, False),
+    ],
+)
+async def test_only_the_target_is_struck(fault: dict[str, Any], hit: bool, tmp_path: Path) -> None:
+    injector = ScriptedInjector(Port.WORK)
+    with Rig(tmp_path, ScriptedFault(injector, **fault)) as rig:
+        assert await work_on(rig, delivery("charge")) is DONE
+    assert len(injector.strikes) == len(rig.struck()) == int(hit)
+
+
+@pytest.mark.parametrize(("scheduled_s", "hit"), [(0.9, False), (1.0, True), (1.9, True), (2.0, False)])
+async def test_window_of_a_fault_on_sagas_is_about_when_they_were_due(
+    scheduled_s: float, hit: bool, tmp_path: Path
+) -> None:
+    with Rig(tmp_path, ScriptedFault(ScriptedInjector(Port.WORK), start_s=1, end_s=2)) as rig:
+        for rig.now_s in (0.0, 1.5, 99.0):
+            await work_on(rig, delivery("charge", envelope=envelope(scheduled_s=scheduled_s)))
+    assert len(rig.struck()) == 3 * hit
+
+
+@pytest.mark.parametrize(("now_s", "hit"), [(0.9, False), (1.0, True), (1.9, True), (2.0, False), (-1.0, False)])
+async def test_window_of_a_fault_on_a_resource_is_about_the_clock(now_s: float, hit: bool, tmp_path: Path) -> None:
+    with Rig(tmp_path, ScriptedFault(ScriptedInjector(Port.WORK, by_arrival=False), start_s=1, end_s=2)) as rig:
+        rig.now_s = now_s
+        for scheduled_s in (0.0, 1.5, 99.0):
+            await work_on(rig, delivery("charge", envelope=envelope(scheduled_s=scheduled_s)))
+    assert len(rig.struck()) == 3 * hit
+
+
+@pytest.mark.parametrize("by_arrival", [True, False])
+async def test_nothing_strikes_once_the_faults_are_lifted(by_arrival: bool, tmp_path: Path) -> None:
+    faults = [ScriptedFault(ScriptedInjector(port, by_arrival=by_arrival), call=CALL) for port in Port]
+    with Rig(tmp_path, *faults) as rig:
+        rig.storm_on = False
+        assert await work_on(rig, delivery("charge")) is DONE
+        assert await process(rig, delivery("charge")) == 1
+        assert await send(rig, http_request(), subject()) == "answer"
+    assert rig.struck() == []
+
+
+async def test_request_is_struck_where_its_call_is_the_target(tmp_path: Path) -> None:
+    injector = ScriptedInjector(Port.TRANSPORT, loses=True)
+    with Rig(tmp_path, ScriptedFault(injector, call=CALL)) as rig:
+        assert await send(rig, http_request(), subject()) == "lost"
+        assert await send(rig, http_request("GetItem"), subject()) == "answer"
+        assert await send(rig, http_request(), subject(), service="events") == "answer"
+        assert await send(rig, http_request()) == "answer", "on nobody's behalf there is nobody to strike"
+    [row] = rig.struck()
+    assert (row.detail, row.attempt) == (CALL, "0.1.1")
+    assert [strike.read_timeout_s for strike in injector.strikes] == [1.0]
+
+
+@pytest.mark.parametrize("coded", [False, True], ids=["text", "bytes"])
+async def test_every_try_of_the_sdk_is_an_attempt_of_its_own(coded: bool, tmp_path: Path) -> None:
+    with Rig(tmp_path, ScriptedFault(ScriptedInjector(Port.TRANSPORT), call=CALL)) as rig:
+        for attempt in ("attempt=1", "ttl=20260101T000000Z; attempt=2; max=3", "attempt=3; max=3"):
+            await send(rig, http_request(attempt=attempt, coded=coded), subject())
+    assert [row.attempt for row in rig.struck()] == ["0.1.1", "0.1.2", "0.1.3"]
+
+
+async def test_batched_request_is_struck_if_any_entry_is_and_only_that_entry_is_recorded(tmp_path: Path) -> None:
+    injector = ScriptedInjector(Port.TRANSPORT, loses=True)
+    with Rig(tmp_path, ScriptedFault(injector, call=CALL, step="reserve")) as rig:
+        spared, hit = subject(1, step="charge"), subject(2, step="reserve")
+        assert await send(rig, http_request(), spared, hit, subject(3, step="approve")) == "lost"
+        assert await send(rig, http_request(), spared, spared) == "answer"
+    assert [row.arrival for row in rig.struck()] == [2]
+    assert len(injector.strikes) == 1
+
+
+async def test_batch_is_struck_exactly_where_one_of_its_entries_would_be_alone(tmp_path: Path) -> None:
+    fault = ScriptedFault(ScriptedInjector(Port.TRANSPORT, loses=True), call=CALL, probability=0.1)
+    batches = [[subject(10 * batch + entry) for entry in range(10)] for batch in range(30)]
+    with Rig(tmp_path, fault) as rig:
+        answers = [await send(rig, http_request(), *batch) for batch in batches]
+    unlucky = [[one.arrival for one in batch if decides(1, fault, one.arrival, "charge", "0.1.1")] for batch in batches]
+    assert [answer == "lost" for answer in answers] == [bool(arrivals) for arrivals in unlucky]
+    assert [row.arrival for row in rig.struck()] == [arrival for arrivals in unlucky for arrival in arrivals]
+    assert set(answers) == {"lost", "answer"}, "with such a probability some batches are struck and some are not"
+
+
+async def test_of_two_faults_on_one_request_the_one_that_strikes_does(tmp_path: Path) -> None:
+    spares = ScriptedFault(ScriptedInjector(Port.TRANSPORT), "spares", call=CALL, probability=0)
+    loses = ScriptedFault(ScriptedInjector(Port.TRANSPORT, loses=True), "loses", call=CALL)
+    with Rig(tmp_path, spares, loses) as rig:
+        assert await send(rig, http_request(), subject()) == "lost"
+    assert [row.fault for row in rig.struck()] == ["loses"]

@@ -1,0 +1,88 @@
+"""When a system counts as run empty, on a clock that nobody has to wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
+from typing import Any
+
+import pytest
+
+from harness.core.errors import Indefinite
+from harness.run.drain import CALM_LOOKS, LOOK_EVERY_S, drain
+from harness.topologies.base import Deployed
+from tests.fake_gateway import FakeGateway, Parameters, aws_error
+from tests.virtual_time import in_virtual_time
+
+VISIBLE = "ApproximateNumberOfMessages"
+STATES = (VISIBLE, "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+
+
+def depth(state: str = VISIBLE, messages: int = 0) -> dict[str, Any]:
+    """SQS's answer, in which numbers are text."""
+    return {"Attributes": dict.fromkeys(STATES, "0") | {state: str(messages)}}
+
+
+def one_after_the_other(*answers: Any) -> Callable[[Parameters], Any]:
+    """These, and then the last one for ever."""
+    left: Iterator[Any] = chain(answers, repeat(answers[-1]))
+    return lambda parameters: next(left)
+
+
+def deployed(queues: int = 1, machine: str | None = None) -> Deployed:
+    urls = {f"q{number}": f"http://q{number}" for number in range(queues)}
+    return Deployed(queue_urls=urls, bus="bus", state_machine_arn=machine)
+
+
+def looks(gateway: FakeGateway) -> int:
+    return len(gateway.asked("GetQueueAttributes"))
+
+
+def test_empty_system_is_believed_after_some_calm_looks() -> None:
+    gateway = FakeGateway(GetQueueAttributes=depth())
+    assert in_virtual_time(drain(gateway, deployed(), limit_s=60))
+    assert looks(gateway) == CALM_LOOKS
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_message_in_any_state_is_waited_for(state: str) -> None:
+    gateway = FakeGateway(GetQueueAttributes=one_after_the_other(*[depth(state, 1)] * 5, depth()))
+    assert in_virtual_time(drain(gateway, deployed(), limit_s=60))
+    assert looks(gateway) == 5 + CALM_LOOKS
+
+
+def test_calm_that_is_broken_starts_anew() -> None:
+    broken = [depth()] * (CALM_LOOKS - 1) + [depth(messages=1)]
+    gateway = FakeGateway(GetQueueAttributes=one_after_the_other(*broken, depth()))
+    assert in_virtual_time(drain(gateway, deployed(), limit_s=60))
+    assert looks(gateway) == 2 * CALM_LOOKS
+
+
+def test_every_queue_counts() -> None:
+    def only_the_last_is_full(parameters: Parameters) -> dict[str, Any]:
+        return depth(messages=int(parameters["QueueUrl"] == "http://q3"))
+
+    gateway = FakeGateway(GetQueueAttributes=only_the_last_is_full)
+    assert not in_virtual_time(drain(gateway, deployed(queues=4), limit_s=5))
+
+
+def test_execution_that_runs_is_waited_for() -> None:
+    running = one_after_the_other({"executions": [{}]}, {"executions": [{}]}, {"executions": []})
+    gateway = FakeGateway(GetQueueAttributes=depth(), ListExecutions=running)
+    assert in_virtual_time(drain(gateway, deployed(machine="arn"), limit_s=60))
+    asked = gateway.asked("ListExecutions")
+    assert len(asked) == 2 + CALM_LOOKS
+    assert {(call["stateMachineArn"], call["statusFilter"]) for call in asked} == {("arn", "RUNNING")}
+
+
+def test_system_that_never_runs_empty_is_given_up_after_the_limit() -> None:
+    gateway = FakeGateway(GetQueueAttributes=depth(messages=1))
+    assert not in_virtual_time(drain(gateway, deployed(), limit_s=10 * LOOK_EVERY_S))
+    assert looks(gateway) == pytest.approx(10, abs=1)
+
+
+@pytest.mark.parametrize("error", [Indefinite("no answer"), aws_error("Throttled")], ids=["unknown", "refused"])
+def test_look_that_failed_is_no_calm(error: Exception) -> None:
+    gateway = FakeGateway(GetQueueAttributes=one_after_the_other(depth(), depth(), error, depth()))
+    assert in_virtual_time(drain(gateway, deployed(), limit_s=60))
+    assert looks(gateway) == 3 + CALM_LOOKS
