@@ -83,6 +83,12 @@ class Steering:
 
     def _listen(self) -> None:
         decode: Callable[[bytes], Control] = msgspec.json.Decoder(Control).decode
-        for line in sys.stdin.buffer:
-            self.control = decode(line)
-        os._exit(0)
+        status = 0
+        try:
+            for line in sys.stdin.buffer:
+                self.control = decode(line)
+        except msgspec.DecodeError as error:
+            # Half a line, from a harness that was killed in the middle of it: no reason to live on without it.
+            print(f"steering: {error}", file=sys.stderr, flush=True)
+            status = 1
+        os._exit(status)

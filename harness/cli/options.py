@@ -132,7 +132,7 @@ def settings(flags: Mapping[str, str | None], environ: Mapping[str, str], folder
             values[option.field] = option.read(text)
         except Invalid as invalid:
             problems.append(Problem(source, text, str(invalid)))
-    endpoints, endpoint_problems = _endpoints(flags.get("endpoint-url") or file.get("endpoint-url"), environ)
+    endpoints, endpoint_problems = _endpoints(flags.get("endpoint-url"), environ, file.get("endpoint-url"))
     problems += endpoint_problems
     made = _consistent(RunSettings(**values, endpoints=endpoints), values, problems)
     problems += _unusable(made)
@@ -171,10 +171,14 @@ def _file(path: Path) -> tuple[dict[str, str], list[Problem]]:
     return {key: str(value) for key, value in table.items() if key in known}, unknown
 
 
-def _endpoints(explicit_url: str | None, environ: Mapping[str, str]) -> tuple[dict[str, str] | None, list[Problem]]:
+def _endpoints(
+    flag: str | None, environ: Mapping[str, str], in_file: str | None
+) -> tuple[dict[str, str] | None, list[Problem]]:
     """An endpoint that anybody named means that emulator; with none named it is the embedded one."""
     variables = (*SERVICE_VARIABLES.values(), "AWS_ENDPOINT_URL", "LOCALSTACK_HOST")
-    if explicit_url is None and not any(environ.get(variable) for variable in variables):
+    in_environment = any(environ.get(variable) for variable in variables)
+    explicit_url = in_file if flag is None and not in_environment else flag
+    if explicit_url is None and not in_environment:
         return None, []
     try:
         return resolve_endpoints(explicit_url, environ), []

@@ -133,7 +133,8 @@ class Sampler:
 
 def _is_wanted(line: str) -> bool:
     """Series of ours, without the buckets, whose exact counterparts are in the client's records."""
-    return line.startswith(_KEPT) and "_bucket{" not in line and "_created" not in line
+    name = line.split("{", 1)[0].split(" ", 1)[0]
+    return name.startswith(_KEPT) and not name.endswith(("_bucket", "_created"))
 
 
 async def dead_letters(gateway: Gateway, queue_urls: dict[str, str]) -> int | None:

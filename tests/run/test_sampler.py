@@ -1,0 +1,190 @@
+"""What is sampled: every announced process, the backend's CPU time, the queues' depths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from harness.core.errors import Indefinite
+from harness.history.records import Sample
+from harness.measure.exporter import announce
+from harness.measure.metrics import Metrics
+from harness.run.sampler import Sampler, dead_letters
+from tests.fake_gateway import FakeGateway, Parameters
+
+EXPOSED = """
+# HELP sagastorm_attempts_total Tries by layer
+# TYPE sagastorm_attempts_total counter
+sagastorm_attempts_total{topology="t",saga="s",layer="sdk"} 12.0
+sagastorm_attempts_created{topology="t",saga="s",layer="sdk"} 1.7e+09
+# TYPE sagastorm_saga_completion_seconds histogram
+sagastorm_saga_completion_seconds_bucket{topology="t",saga="s",outcome="completed",le="0.5"} 3.0
+sagastorm_saga_completion_seconds_count{topology="t",saga="s",outcome="completed"} 4.0
+sagastorm_saga_completion_seconds_sum{topology="t",saga="s",outcome="completed"} 1.5
+# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total 0.25
+process_resident_memory_bytes 1024.0
+process_open_fds 9.0
+python_gc_objects_collected_total{generation="0"} 77.0
+"""
+DEPTH = {
+    "ApproximateNumberOfMessages": "3",
+    "ApproximateNumberOfMessagesNotVisible": "2",
+    "ApproximateNumberOfMessagesDelayed": "1",
+}
+
+
+class FakeHistory:
+    """Keeps samples in a list, and counts how often the spools were imported."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.imported: list[tuple[int, Path]] = []
+
+    def add_samples(self, block: int, samples: Iterable[Sample]) -> None:
+        assert block == 4
+        self.samples.extend(samples)
+
+    def import_spool(self, block: int, folder: Path) -> int:
+        self.imported.append((block, folder))
+        return 0
+
+
+class Bench:
+    """A sampler of block 4 and what it has found."""
+
+    def __init__(self, folder: Path, gateway: FakeGateway | None = None, backend_pid: int | None = None) -> None:
+        self.targets = folder / "targets"
+        self.history = FakeHistory()
+        self.registry = CollectorRegistry()
+        self.sampler = Sampler(
+            self.history,
+            4,
+            targets_dir=self.targets,
+            spool_dir=folder / "spool",
+            gateway=gateway or FakeGateway(GetQueueAttributes={"Attributes": DEPTH}),
+            queue_urls={"payment": "http://payment", "order": "http://order"},
+            metrics=Metrics(self.registry, topology="t", saga="s"),
+            backend_pid=backend_pid,
+            now_s=lambda: 2.34567,
+        )
+
+    def series(self) -> dict[str, dict[str, float]]:
+        """Process to metric to value."""
+        found: dict[str, dict[str, float]] = {}
+        for sample in self.history.samples:
+            assert sample.t_s == 2.346
+            found.setdefault(sample.target, {})[sample.metric] = sample.value
+        return found
+
+    def depth(self, queue: str, state: str) -> float | None:
+        labels = {"topology": "t", "saga": "s", "queue": queue, "state": state}
+        return self.registry.get_sample_value("sagastorm_queue_messages", labels)
+
+
+@asynccontextmanager
+async def exposing(text: str) -> AsyncIterator[int]:
+    """A process that shows these metrics, by its port."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        return web.Response(text=text)
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def test_own_series_and_the_cost_of_the_process_are_kept_and_nothing_else(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with exposing(EXPOSED) as port:
+        announce(bench.targets, "worker-1", port)
+        await bench.sampler.sample_once()
+    assert bench.series() == {
+        "worker-1": {
+            "sagastorm_attempts_total": 12.0,
+            "sagastorm_saga_completion_seconds_count": 4.0,
+            "sagastorm_saga_completion_seconds_sum": 1.5,
+            "process_cpu_seconds_total": 0.25,
+            "process_resident_memory_bytes": 1024.0,
+        }
+    }
+    attempts = next(one for one in bench.history.samples if one.metric == "sagastorm_attempts_total")
+    assert attempts.labels == {"topology": "t", "saga": "s", "layer": "sdk"}
+
+
+async def test_step_whose_name_ends_like_a_bookkeeping_series_is_kept(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with exposing('sagastorm_compensations_total{step="order_created"} 2.0\n') as port:
+        announce(bench.targets, "worker-1", port)
+        await bench.sampler.sample_once()
+    assert bench.series() == {"worker-1": {"sagastorm_compensations_total": 2.0}}
+
+
+async def test_every_announced_process_is_asked_and_one_that_is_gone_is_left_out(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with exposing("") as gone:
+        pass
+    async with exposing(EXPOSED) as port:
+        announce(bench.targets, "worker-1", port)
+        announce(bench.targets, "worker-2", gone)
+        announce(bench.targets, "ingress-3", port)
+        await bench.sampler.sample_once()
+    assert bench.series().keys() == {"worker-1", "ingress-3"}
+
+
+async def test_spools_are_imported_with_every_reading(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for _ in range(2):
+        await bench.sampler.sample_once()
+    assert bench.history.imported == [(4, tmp_path / "spool")] * 2
+
+
+async def test_cpu_time_of_the_backend_is_read_from_the_system(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, backend_pid=os.getpid())
+    await bench.sampler.sample_once()
+    [series] = bench.series().values()
+    assert bench.series().keys() == {f"backend-{os.getpid()}"}
+    assert series["process_cpu_seconds_total"] > 0
+
+
+async def test_depths_of_all_queues_become_metrics(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.sampler.sample_once()
+    for queue in ("payment", "order"):
+        assert [bench.depth(queue, state) for state in ("visible", "in_flight", "delayed")] == [3, 2, 1]
+
+
+async def test_queue_that_cannot_be_read_keeps_its_last_depth_and_the_others_are_read(tmp_path: Path) -> None:
+    def payment_fails(parameters: Parameters) -> Any:
+        return Indefinite("no answer") if parameters["QueueUrl"] == "http://payment" else {"Attributes": DEPTH}
+
+    bench = Bench(tmp_path, FakeGateway(GetQueueAttributes=payment_fails))
+    await bench.sampler.sample_once()
+    assert bench.depth("payment", "visible") is None
+    assert bench.depth("order", "visible") == 3
+
+
+async def test_dead_letters_are_counted_over_all_dead_letter_queues() -> None:
+    gateway = FakeGateway(GetQueueAttributes={"Attributes": DEPTH})
+    assert await dead_letters(gateway, {"payment": "http://payment", "order": "http://order"}) == 12
+    assert [call["QueueUrl"] for call in gateway.asked("GetQueueAttributes")] == [
+        "http://payment-dead",
+        "http://order-dead",
+    ]
+
+
+async def test_dead_letters_that_cannot_be_counted_are_unknown_and_not_none() -> None:
+    gateway = FakeGateway(GetQueueAttributes=Indefinite("no answer"))
+    assert await dead_letters(gateway, {"payment": "http://payment"}) is None
