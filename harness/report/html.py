@@ -37,7 +37,7 @@ from harness.report.tables import (
     sagas_in_common,
     spread_line,
 )
-from harness.report.wording import count, in_units, measured, plain, told
+from harness.report.wording import amplified, count, in_units, plain, told
 
 HERE = Path(__file__).parent / "html"
 SIGNS = {RunVerdict.PASS: "\N{CHECK MARK}", RunVerdict.FAIL: "\N{BALLOT X}", RunVerdict.INCONCLUSIVE: "?"}
@@ -229,7 +229,7 @@ def _amplification(report: Report) -> list[dict[str, Any]]:
             "total": layer == "total",
             "cells": [
                 {
-                    "text": measured(value, "x"),
+                    "text": amplified(value),
                     "width": None if value is None else round(100 * (value - 1) / most, 1) if most else 0,
                 }
                 for value in values

@@ -11,7 +11,17 @@ from harness.report.faults import Trouble
 from harness.report.figures import Outcomes
 from harness.report.model import BlockFigures, Report
 from harness.report.summary import TopologySummary
-from harness.report.wording import NOT_MEASURED, count, measured, number, plain, ratio, ratio_interval, signed
+from harness.report.wording import (
+    NOT_MEASURED,
+    amplified,
+    count,
+    measured,
+    number,
+    plain,
+    ratio,
+    ratio_interval,
+    signed,
+)
 
 LAYERS = {"sdk": "SDK", "delivery": "delivery", "stepfunctions": "Step Functions"}
 
@@ -53,7 +63,7 @@ def comparison_rows(report: Report) -> list[Row]:
 
 
 def _amplification(layer: str) -> Callable[[TopologySummary, Outcomes | None], str]:
-    return lambda topology, _: measured(topology.retry_amplification[layer], "x")
+    return lambda topology, _: amplified(topology.retry_amplification[layer])
 
 
 _LINES = (

@@ -32,6 +32,13 @@ def measured(value: float | None, unit: str) -> str:
     return f"{number(value)}{'' if unit in ATTACHED else ' '}{unit}"
 
 
+def amplified(value: float | None) -> str:
+    """``1.004x``: what matters of an amplification is how far it is above 1."""
+    if value is None:
+        return NOT_MEASURED
+    return f"{value:.3f}x" if value < 2 else f"{number(value)}x"
+
+
 def signed(value: float, unit: str) -> str:
     """As :func:`measured`, with the sign of a difference; shares in percentage points."""
     if unit == "%":
