@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.injector import Injector, Port, Strike
+from chaos.injector import Injector, Port, Selective, Strike
 from chaos.storm import Fault, Storm
 from harness.aws.clients import Send
 from harness.core.seeded import uniform
@@ -117,6 +117,7 @@ class Engine:
             and fault.participant in (None, subject.participant)
             and fault.step in (None, subject.step)
             and decides(self._site.seed, fault, subject.arrival, subject.step, attempt)
+            and (not isinstance(injector, Selective) or injector.bites())
         )
 
     def _record(self, fault: Fault, subject: Subject, attempt: str, detail: str | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -53,4 +53,13 @@ class Injector(Protocol):
 
     async def strike(self, strike: Strike, proceed: Callable[[], Awaitable[Any]]) -> Any:
         """Do the harm; ``proceed()`` is what would have happened, and its result is this one's."""
+        ...
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """Optional, for an injector that can find that it would change nothing."""
+
+    def bites(self) -> bool:
+        """Asked right before :meth:`Injector.strike`, in the same step of the event loop; false: no strike."""
         ...

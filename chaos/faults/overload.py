@@ -26,15 +26,20 @@ class Overload:
 
     def __init__(self, options: Options, workers: int) -> None:
         self._interval_s = workers / options.actions_per_s
+        self._slot_s = 0.0
         self._next_slot_s = 0.0
 
-    async def strike(self, strike: Strike, proceed: Callable[[], Awaitable[Any]]) -> Any:
-        """Wait for a slot of this process's share."""
-        del strike
+    def bites(self) -> bool:
+        """Take the next slot of this process's share; false where it is free now, so that nobody is held up."""
         now_s = asyncio.get_running_loop().time()
-        slot_s = max(now_s, self._next_slot_s)
-        self._next_slot_s = slot_s + self._interval_s
-        await asyncio.sleep(slot_s - now_s)
+        self._slot_s = max(now_s, self._next_slot_s)
+        self._next_slot_s = self._slot_s + self._interval_s
+        return self._slot_s > now_s
+
+    async def strike(self, strike: Strike, proceed: Callable[[], Awaitable[Any]]) -> Any:
+        """Wait for the slot that was taken."""
+        del strike
+        await asyncio.sleep(self._slot_s - asyncio.get_running_loop().time())
         return await proceed()
 
 

@@ -26,6 +26,7 @@ from harness.report.tables import (
     LAYERS,
     Headline,
     Row,
+    again,
     anomaly_rows,
     backend,
     block_rows,
@@ -118,6 +119,7 @@ def _tables(report: Report) -> dict[str, Any]:
         "hops": hop_rows(report),
         "call_cpu_ms": "" if instrument is None else f"{instrument.call_cpu_ms:.2f}",
         "facts": _facts(report),
+        "again": again(report),
         "storm_json": msgspec.json.format(msgspec.json.encode(report.run.storm), indent=2).decode(),
     }
 

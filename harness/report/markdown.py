@@ -8,6 +8,7 @@ from harness.report.compare import COVERS
 from harness.report.faults import storm_name
 from harness.report.model import Report
 from harness.report.tables import (
+    again,
     anomaly_rows,
     backend,
     comparison_rows,
@@ -42,7 +43,7 @@ def render_markdown(report: Report) -> str:
     notes = [*report.figure_notes, *report.judgement.remarks]
     if notes:
         lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in notes), ""]
-    lines += ["## Run it again", "", *_code(run.command)]
+    lines += ["## Run it again", "", *(line for command in again(report) for line in _code(command))]
     return "\n".join(lines) + "\n"
 
 

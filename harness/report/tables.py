@@ -249,3 +249,8 @@ def no_anomaly_line(report: Report) -> str:
         checks = sorted({name for audit in report.audits for name in audit.checks})
         return f"None. {len(checks)} checks over {len(report.audits)} blocks are valid: {', '.join(checks)}."
     return "None found, but not everything could be checked; see the reasons."
+
+
+def again(report: Report) -> tuple[str, str]:
+    """How to run it again: exactly, whatever the environment says by then; and the command as it was given."""
+    return f"sagastorm replay {report.run.run_id}", report.run.command

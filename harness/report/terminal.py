@@ -22,6 +22,7 @@ from harness.report.tables import (
     BLOCK_HEADINGS,
     AnomalyRow,
     Row,
+    again,
     anomaly_rows,
     backend,
     block_rows,
@@ -224,7 +225,8 @@ def _anomaly(sheet: _Sheet, row: AnomalyRow) -> None:
 
 def _footer(sheet: _Sheet, report: Report, page: str | None) -> None:
     sheet.heading("Run it again")
-    sheet.line(plain(report.run.command), indent=2)
+    for command in again(report):
+        sheet.line(plain(command), indent=2)
     if page is not None:
         sheet.line()
         sheet.line(plain(f"Report: {page}"))

@@ -55,6 +55,17 @@ def test_fault_strikes_as_often_as_its_probability_says(fault: ScriptedFault) ->
     assert sum(tries) / len(tries) == pytest.approx(fault.probability, rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("name", "step", "attempt"), [("other", "charge", "0.1"), ("f", "refund", "0.1"), ("f", "charge", "0.2")]
+)
+def test_fault_step_and_attempt_are_each_a_question_of_their_own(name: str, step: str, attempt: str) -> None:
+    def struck(fault: str, step: str, attempt: str) -> list[int]:
+        even = ScriptedFault(ScriptedInjector(Port.WORK), fault, probability=0.5)
+        return [arrival for arrival in range(100) if decides(1, even, arrival, step, attempt)]
+
+    assert struck(name, step, attempt) != struck("f", "charge", "0.1")
+
+
 async def test_sagas_are_struck_alike_however_they_are_ordered_and_whoever_runs_them(tmp_path: Path) -> None:
     fault = ScriptedFault(ScriptedInjector(Port.WORK), probability=0.2)
     struck: list[set[tuple[int, str]]] = []

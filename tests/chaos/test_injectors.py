@@ -122,17 +122,21 @@ def test_late_copy_goes_through_the_queue_and_the_original_is_handled_once() -> 
     assert len(act.begun_s) == 1
 
 
-def overloaded(act: Act, *, arrive_s: list[float], actions_per_s: float, workers: int) -> None:
+def overloaded(act: Act, *, arrive_s: list[float], actions_per_s: float, workers: int) -> list[bool]:
+    """Whether each action was struck, in the order of their arrival."""
+    struck: list[bool] = []
     injector = Overload(Overload.Options(actions_per_s=actions_per_s), workers)
 
     async def one(at_s: float) -> None:
         await asyncio.sleep(at_s)
-        await injector.strike(Strike(), act)
+        struck.append(injector.bites())
+        await (injector.strike(Strike(), act) if struck[-1] else act())
 
     async def main() -> None:
         await asyncio.gather(*(one(at_s) for at_s in arrive_s))
 
     in_virtual_time(main())
+    return struck
 
 
 def test_actions_of_an_overloaded_participant_are_spaced_by_its_capacity() -> None:
@@ -151,6 +155,11 @@ def test_capacity_that_was_not_used_is_gone_and_slow_actions_do_not_hold_up_the_
     act = Act(takes_s=60.0)
     overloaded(act, arrive_s=[0.0, 10.0, 10.0], actions_per_s=4, workers=1)
     assert act.begun_s == [0.0, 10.0, 10.25]
+
+
+def test_an_action_that_finds_a_free_slot_is_not_struck() -> None:
+    struck = overloaded(Act(), arrive_s=[0.0, 10.0, 10.0], actions_per_s=4, workers=1)
+    assert struck == [False, False, True]
 
 
 def test_surge_has_no_business_in_a_worker() -> None:
