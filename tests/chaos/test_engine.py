@@ -175,3 +175,15 @@ async def test_of_two_faults_on_one_request_the_one_that_strikes_does(tmp_path: 
     with Rig(tmp_path, spares, loses) as rig:
         assert await send(rig, http_request(), subject()) == "lost"
     assert [row.fault for row in rig.struck()] == ["loses"]
+
+
+async def test_fault_that_would_change_nothing_is_no_strike(tmp_path: Path) -> None:
+    class Toothless(ScriptedInjector):
+        def bites(self) -> bool:
+            return False
+
+    injector = Toothless(Port.WORK)
+    with Rig(tmp_path, ScriptedFault(injector)) as rig:
+        assert await work_on(rig, delivery("charge")) is DONE
+    assert injector.strikes == []
+    assert rig.struck() == []
