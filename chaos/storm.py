@@ -120,8 +120,12 @@ class _Reading:
         name = entry.get("name")
         if not isinstance(name, str) or not name:
             self._problem(f"{at}.name", name, "a short text that names the fault in reports")
+        wrong_before = len(self._problems)
         start_s = self._time(f"{at}.start", entry.get("start", 0))
         length_s = self._time(f"{at}.duration", entry.get("duration", "100%"))
+        if len(self._problems) == wrong_before and min(start_s + length_s, self._duration_s) <= start_s:
+            window = f"{entry.get('start', 0)} for {entry.get('duration', '100%')}"
+            self._problem(f"{at}.duration", window, f"a window with time in it, within {self._duration_s:g} s of load")
         self._one_of(f"{at}.participant", entry.get("participant"), self._saga.participants)
         self._one_of(f"{at}.step", entry.get("step"), tuple(self._saga.works()))
         options = {key: value for key, value in entry.items() if key not in known}

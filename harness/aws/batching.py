@@ -43,6 +43,16 @@ class Batcher(Generic[Entry]):
             self._timer = loop.call_later(self._linger_s, self._send)
         return done
 
+    @property
+    def batches_under_way(self) -> int:
+        """Sent and not yet answered."""
+        return len(self._running)
+
+    async def one_answered(self) -> None:
+        """Wait until at least one of the batches under way has been answered."""
+        if self._running:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
     async def close(self) -> None:
         """Send what waits and return when all of it has been answered."""
         self._send()

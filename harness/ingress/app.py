@@ -95,13 +95,18 @@ class Ingress:
             identity=token,
             request=msgspec.Raw(body),
         )
-        await self._start(entry, envelope)
+        try:
+            await self._start(entry, envelope)
+        except Refusal:
+            if "Idempotency-Key" not in request.headers:
+                self._sagas.forget(saga_id)  # nothing leads back to an id that was drawn for one request
+            raise
         return web.json_response({"saga_id": saga_id}, status=202, headers={"Location": f"/sagas/{saga_id}"})
 
     async def _start(self, entry: Entry, envelope: Envelope) -> None:
         """Once, even when the same request comes again while it is being started."""
         async with entry.starting:
-            if entry.started:
+            if entry.started or entry.outcome:
                 return
             subject = Subject(envelope.saga_id, envelope.arrival, envelope.scheduled_s, "ingress", "start", "0.1")
             SUBJECTS.set((subject,))

@@ -14,6 +14,8 @@ from harness.ingress.sagas import Sagas
 from harness.topologies.base import ending_events
 
 LONG_POLL_S = 2
+MAX_DELETING = 16
+"""Batches of deletes under way, beyond which nothing is received until one has been answered."""
 PAUSE_AFTER_ERROR_S = 0.5
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,8 @@ class OutcomeListener:
                 task = asyncio.create_task(self._delete(messages))
                 deleting.add(task)
                 task.add_done_callback(deleting.discard)
+            if len(deleting) >= MAX_DELETING:
+                await asyncio.wait(deleting, return_when=asyncio.FIRST_COMPLETED)
         if deleting:
             await asyncio.wait(deleting)
 

@@ -47,6 +47,10 @@ class Sagas:
             entry = self._under_way[saga_id] = Entry(fingerprint)
         return entry
 
+    def forget(self, saga_id: str) -> None:
+        """Nobody will ask for this saga: it has not started, and its id was told to no one."""
+        self._under_way.pop(saga_id, None)
+
     def end(self, saga_id: str, outcome: Outcome, reason: str | None) -> None:
         """A saga has ended. The first word counts; a repetition is no news."""
         entry = self._under_way.pop(saga_id, None)

@@ -143,7 +143,7 @@ def _stored(record: Item | None) -> Reply:
 def _meaning(work: Work, writes: tuple[Write, ...], failed: ConditionFailed) -> str:
     """Why the business refuses; :class:`Indefinite` where a failed condition has no such meaning."""
     reasons = [writes[index].refusal for index in sorted(failed.existing)]
-    if work.kind is StepKind.RETRIABLE or None in reasons:
+    if work.kind is StepKind.RETRIABLE or work.refused is None or None in reasons:
         where = [f"{writes[index].table}:{writes[index].id}" for index in sorted(failed.existing)]
         raise Indefinite(f"{work.name}: the conditions on {', '.join(where)} do not hold")
     return str(reasons[0])

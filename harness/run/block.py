@@ -126,13 +126,16 @@ class SystemUnderTest:
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         finally:
             died.cancel()
+        if work not in done:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
         if died in done:
             raise BackendDied(died.result())
         if self._fleet.failed in done:
             raise EnvironmentFailure(self._fleet.failed.result())
         if self._sampling in done:
             self._sampling.result()
-        await work
+        work.result()
 
     async def drain(self) -> None:
         """Wait until queues and executions run empty."""
@@ -155,13 +158,15 @@ class SystemUnderTest:
         if self._sampling:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)
-        await self._fleet.stop()
-        await self._stack.aclose()
-        if problem:
-            self._block = msgspec.structs.replace(self._block, state="aborted", problem=problem)
-            self.note(problem)
-        self._history.import_spool(self.turn.number, self.turn.spool_dir)
-        self._history.put_block(self._block)
+        try:
+            await self._fleet.stop()
+            await self._stack.aclose()
+        finally:
+            if problem:
+                self._block = msgspec.structs.replace(self._block, state="aborted", problem=problem)
+                self.note(problem)
+            self._history.import_spool(self.turn.number, self.turn.spool_dir)
+            self._history.put_block(self._block)
         for folder in (self.turn.spool_dir, self.turn.work_dir):
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):

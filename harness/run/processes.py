@@ -141,6 +141,13 @@ class Fleet:
                 break
             restarts -= 1
             self._say(f"{child.end()}; starting another")
-            child = await self._start(child.role, arguments)
+            try:
+                child = await self._start(child.role, arguments)
+            except OSError as error:
+                self._fail(f"{child.end()}; another could not be started: {error}")
+                return
+        self._fail(child.end())
+
+    def _fail(self, why: str) -> None:
         if not self.failed.done():
-            self.failed.set_result(child.end())
+            self.failed.set_result(why)

@@ -19,7 +19,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_delay_s: int = 8
     max_tries: int = 4
     visibility_timeout_s: int = 10
-    """Longer than a handler may take: three tries of one AWS call at a read timeout of 1 s, and the SDK's backoff."""
+    """Longer than a handler takes when one AWS call of it times out and is tried again (1 s for DynamoDB, 2 s for the
+    others). A handler that takes longer still has its message delivered again, which its record then answers."""
     max_receives: int = 10
     """Generous: choreography has no one to notice a message in a dead-letter queue, so its saga stays unresolved."""
 

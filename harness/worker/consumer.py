@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from harness.aws.batching import Batcher
 from harness.aws.gateway import TRANSIENT, Gateway
@@ -21,11 +19,21 @@ LONG_POLL_S = 2
 RECEIVE_BATCH = 10
 ACKNOWLEDGE_LINGER_S = 0.2
 """Long, because nobody waits for it, and short beside the visibility timeout."""
+MAX_ACKNOWLEDGING = 16
+"""Batches of acknowledgements under way, beyond which nothing is received until one has been answered."""
 PAUSE_AFTER_ERROR_S = 0.5
 COPY = "sagastorm-copy"
 """Attribute of a message that a fault had delivered again: a copy of a copy would go on for ever."""
 
 log = logging.getLogger(__name__)
+
+
+class Read(Protocol):
+    """What turns a message into a delivery."""
+
+    def __call__(self, participant: str, body: str, receives: int, *, is_copy: bool = False) -> Delivery:
+        """Raises :class:`~harness.worker.processing.Unreadable`."""
+        ...
 
 
 class Consumer:
@@ -36,7 +44,7 @@ class Consumer:
         gateway: Gateway,
         queue_url: str,
         participant: str,
-        read: Callable[[str, str, int], Delivery],
+        read: Read,
         process: Process,
         *,
         policy: RetryPolicy,
@@ -58,6 +66,9 @@ class Consumer:
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until ``stopping`` is set, then finish what is in hand. Never cancel this: a long poll would be lost."""
         while not stopping.is_set():
+            if self._acknowledgements.batches_under_way >= MAX_ACKNOWLEDGING:
+                await self._acknowledgements.one_answered()
+                continue
             if self._free == 0:
                 self._freed.clear()
                 await self._freed.wait()
@@ -98,9 +109,8 @@ class Consumer:
     async def _handle(self, message: dict[str, Any]) -> None:
         receives = int(message["Attributes"]["ApproximateReceiveCount"])
         try:
-            delivery = self._read(self._participant, message["Body"], receives)
-            if COPY in (message.get("MessageAttributes") or {}):
-                delivery = replace(delivery, is_copy=True)
+            is_copy = COPY in (message.get("MessageAttributes") or {})
+            delivery = self._read(self._participant, message["Body"], receives, is_copy=is_copy)
         except Unreadable as error:
             # It stays invisible until its timeout, and after enough of those goes to the dead-letter queue.
             log.warning("%s: unreadable message %s: %s", self._participant, message["MessageId"], error)

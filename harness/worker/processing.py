@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 import msgspec
@@ -82,7 +83,7 @@ class Processing:
         self._record(delivery, started, reply.result, replayed=reply.replayed, detail=reply.reason)
         if reply.replayed:
             self._metrics.duplicate(delivery.step, suppressed=True)
-        elif delivery.step in self._undoing:
+        elif delivery.step in self._undoing and reply.result == "done":
             self._metrics.compensation(delivery.participant, delivery.step)
         await self._connection.reply(delivery, reply)
 
@@ -108,20 +109,25 @@ class Processing:
 
 
 class Reader:
-    """Reads messages and counts them by layer; trusts no identity that it has not verified."""
+    """Reads messages and counts them by layer; trusts no identity that it has not verified.
+
+    A copy that a fault has put on the queue is nobody's retry, and counts in no layer.
+    """
 
     def __init__(self, connection: Connection, metrics: Metrics, key: str, audience: str) -> None:
         self._connection = connection
         self._metrics = metrics
-        self._verify = lru_cache(maxsize=4096)(lambda token: identity.verify(key, token, audience))
+        self._verify = lru_cache(maxsize=4096)(lambda token: identity.verify(key, token, audience, may_be_stale=True))
 
-    def __call__(self, participant: str, body: str, receives: int) -> Delivery:
+    def __call__(self, participant: str, body: str, receives: int, *, is_copy: bool = False) -> Delivery:
         """Raises :class:`Unreadable`."""
         try:
             delivery = self._connection.read(participant, body, receives)
             self._verify(delivery.envelope.identity)
         except (msgspec.DecodeError, KeyError, identity.InvalidIdentity) as error:
             raise Unreadable(str(error)) from error
+        if is_copy:
+            return replace(delivery, is_copy=True)
         self._metrics.tried("delivery", retries=int(receives > 1))
         if delivery.retry is not None and receives == 1:
             self._metrics.tried("stepfunctions", retries=int(delivery.retry > 0))

@@ -168,3 +168,9 @@ def test_file_that_is_no_toml_is_refused(content: bytes, tmp_path: Path) -> None
 def test_unknown_storm_is_refused_and_the_shipped_ones_are_named(name: str) -> None:
     with pytest.raises(UsageError, match="one of: calm, default; or the path of a .toml file"):
         load(name, SAGA, 200)
+
+
+@pytest.mark.parametrize("window", ["duration = 0", 'start = "100%"'])
+def test_fault_whose_window_has_no_time_in_it_is_refused(tmp_path: Path, window: str) -> None:
+    found = problems(tmp_path, f'[[fault]]\nname = "never"\nkind = "overload"\nactions_per_s = 1\n{window}\n')
+    assert list(found) == ["fault[0].duration"]

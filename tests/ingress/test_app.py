@@ -175,6 +175,23 @@ async def test_saga_that_is_not_known_to_have_started_is_answered_with_try_again
         assert (response.status, response.headers["Retry-After"]) == (503, "1")
 
 
+async def test_start_that_failed_takes_no_place_where_nothing_could_lead_back_to_it() -> None:
+    async with front_door(FakeConnection(Indefinite("no answer"))) as door:
+        await door.post()
+        assert door.sagas.under_way == 0
+
+
+async def test_saga_that_ended_although_its_start_was_unknown_is_not_started_again() -> None:
+    async with front_door() as door:
+        known = (await (await door.post(idempotency_key="k-1")).json())["saga_id"]
+    connection = FakeConnection(Indefinite("no answer"))
+    async with front_door(connection) as door:
+        await door.post(idempotency_key="k-1")
+        door.sagas.end(known, Outcome.COMPLETED, None)
+        assert (await door.post(idempotency_key="k-1")).status == 202
+        assert connection.asked == 1
+
+
 async def test_full_house_turns_new_sagas_away_until_one_has_ended() -> None:
     async with front_door(sagas=Sagas(max_under_way=1)) as door:
         saga_id = (await (await door.post()).json())["saga_id"]

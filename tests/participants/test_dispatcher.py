@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from harness.core.errors import Indefinite
 from harness.core.local_transaction import Add, Write
 from harness.core.saga import Command
-from harness.participants.dispatcher import LEDGER, RECORDS, Reply
+from harness.participants.dispatcher import LEDGER, RECORDS, Dispatcher, Reply
 from harness.participants.ports import ConditionFailed
 from harness.sagas.create_order import SAGA
 from tests.participants.shop import ORDER, accounts, dispatcher, poor, stocked, take
@@ -138,6 +139,14 @@ async def test_failed_condition_without_a_business_meaning_must_be_tried_again()
 
     with pytest.raises(Indefinite, match="orders:s-1"):
         await take(store, "create")
+
+
+async def test_refusal_by_a_step_that_has_no_event_for_it_must_be_tried_again() -> None:
+    silent = replace(SAGA.steps[1], refused=None)
+    saga = replace(SAGA, steps=(SAGA.steps[0], silent, *SAGA.steps[2:]))
+
+    with pytest.raises(Indefinite, match="charge"):
+        await Dispatcher(saga, poor()).handle(Command("s-1", "charge", ORDER))
 
 
 async def test_unknown_step_is_a_key_error() -> None:

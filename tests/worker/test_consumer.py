@@ -20,11 +20,11 @@ from tests.samples import delivery, envelope
 from tests.worker.fake_queue import FakeQueue, message
 
 
-def read(participant: str, body: str, receives: int) -> Delivery:
+def read(participant: str, body: str, receives: int, *, is_copy: bool = False) -> Delivery:
     """The body is the saga id."""
     if body == "gibberish":
         raise Unreadable("it makes no sense")
-    return delivery(participant=participant, envelope=envelope(saga_id=body), receives=receives)
+    return delivery(participant=participant, envelope=envelope(saga_id=body), receives=receives, is_copy=is_copy)
 
 
 def consuming(gateway: FakeGateway, process: Process, concurrency: int = 8) -> Consumer:

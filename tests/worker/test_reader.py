@@ -50,7 +50,6 @@ class Bench:
     [
         pytest.param(issue(KEY + "!", "ann", AUDIENCE), id="signed by somebody else"),
         pytest.param(issue(KEY, "ann", "another-block"), id="for another block"),
-        pytest.param(issue(KEY, "ann", AUDIENCE, lifetime_s=-1), id="expired"),
         pytest.param("", id="missing"),
     ],
 )
@@ -59,6 +58,18 @@ def test_message_in_a_name_that_is_not_proven_is_unreadable_and_counts_for_nothi
     with pytest.raises(Unreadable):
         bench.read("payment", "body", 1)
     assert bench.tries("delivery") == (None, None)
+
+
+def test_message_whose_caller_s_token_has_expired_meanwhile_is_carried_out_all_the_same() -> None:
+    bench = Bench(FakeConnection(issue(KEY, "ann", AUDIENCE, lifetime_s=-1)))
+    assert bench.read("payment", "body", 1)
+
+
+def test_copy_that_a_fault_made_counts_in_no_layer() -> None:
+    bench = Bench(FakeConnection(issue(KEY, "ann", AUDIENCE)))
+    assert bench.read("payment", "body", 1, is_copy=True).is_copy
+    assert bench.tries("delivery") == (None, None)
+    assert bench.tries("stepfunctions") == (None, None)
 
 
 @pytest.mark.parametrize("error", [msgspec.DecodeError("no JSON"), msgspec.ValidationError("no"), KeyError("event")])
