@@ -12,6 +12,7 @@ from harness.report.run_data import (
     AWS_CALLS,
     CPU,
     DELIVERED,
+    MACHINE_CPU,
     RETRIES,
     SUPPRESSED,
     BlockData,
@@ -85,6 +86,13 @@ def cpu_ms_per_saga(blocks: Sequence[BlockData]) -> Figure:
                 return Missing(f"{data.name} has no CPU time of a {kind} process")
     seconds = sum(cpu_seconds(track) for data in blocks for track in data.of_kind(CPU, *CPU_KINDS, "harness"))
     return _per_saga(blocks, 1000 * seconds)
+
+
+def machine_busy_share(data: BlockData, cores: int) -> float | None:
+    """Share of all processors that was busy over the load of a block, whoever used them."""
+    load_s = data.block.load_ended_s or data.block.duration_s
+    tracks = data.of_kind(MACHINE_CPU)
+    return cpu_seconds(tracks[0], until_s=load_s) / load_s / cores if tracks and cores else None
 
 
 def _per_saga(blocks: Sequence[BlockData], amount: float) -> Figure:

@@ -33,6 +33,7 @@ from harness.report.tables import (
     comparison_rows,
     headlines,
     hop_rows,
+    machine_line,
     no_anomaly_line,
     round_lines,
     sagas_in_common,
@@ -110,7 +111,7 @@ def _tables(report: Report) -> dict[str, Any]:
         "audit_notes": [f"block {audit.block + 1}: {note}" for audit in report.audits for note in audit.notes],
         "block_headings": BLOCK_HEADINGS,
         "blocks": block_rows(report),
-        "drift": [line for line in [spread_line(report), *round_lines(report)] if line],
+        "drift": [line for line in [machine_line(report), spread_line(report), *round_lines(report)] if line],
         "events": [
             (str(data.block.block + 1), f"{event.t_s:.1f}", event.what)
             for data in report.data.blocks

@@ -17,6 +17,7 @@ from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
 from harness.core.verdict import RunVerdict, Verdict
 from harness.report.agreement import agreement
 from harness.report.compare import same_load
+from harness.report.costs import machine_busy_share
 from harness.report.faults import fired, planned_faults
 from harness.report.quantiles import nearest_rank
 from harness.report.run_data import CPU, BlockData, RunData
@@ -31,6 +32,10 @@ the p99 that is left is not the p99 that users would have seen."""
 BACKEND_CPU_LIMIT = 0.95
 """Cores that the emulator's one process may keep busy over the load. It runs Python, so it cannot use more than one;
 near that, the queue in front of it is what gets measured."""
+
+MACHINE_BUSY_LIMIT = 0.9
+"""Share of all processors that may be busy over the load, with our processes and everybody else's. Above it processes
+wait for each other, the one that needs most waits longest, and which topology looks slower is a matter of luck."""
 
 NOTES_TOLD = 3
 """Notes of an audit that a reason repeats; the report lists them all."""
@@ -102,6 +107,7 @@ def judge(data: RunData, audits: Sequence[Audit]) -> Judgement:
             checks.append(audited)
             checks.extend(rule(block) for rule in BLOCK_RULES)
             checks.append(_backend_not_saturated(block, embedded=data.run.settings.endpoints is None))
+            checks.append(_machine_not_crowded(block, data.cores))
         elif audited.verdict is Verdict.INVALID:
             # What broke in a block that was cut short broke all the same; that the rest is unknown has been said.
             checks.append(audited)
@@ -252,6 +258,23 @@ def _backend_not_saturated(data: BlockData, *, embedded: bool) -> Check:
         cores <= BACKEND_CPU_LIMIT,
         f"{data.name}: the backend kept {cores:.2f} cores busy over the load (limit {BACKEND_CPU_LIMIT:.2f}): "
         "it was saturated.",
+    )
+
+
+def _machine_not_crowded(data: BlockData, cores: int) -> Check:
+    rule = "machine-not-crowded"
+    busy = machine_busy_share(data, cores)
+    if busy is None:
+        return Check(rule, data.name, Verdict.VALID, f"{data.name}: how busy the machine was is not known.")
+    load_s = data.block.load_ended_s or data.block.duration_s
+    used_s = sum(cpu_seconds(track, until_s=load_s) for track in data.of_kind(CPU))
+    return _check(
+        rule,
+        data.name,
+        busy <= MACHINE_BUSY_LIMIT,
+        f"{data.name}: the machine's {cores} cores were {busy:.0%} busy over the load (limit "
+        f"{MACHINE_BUSY_LIMIT:.0%}), {used_s / load_s / cores:.0%} with this run: its times are those of a crowded "
+        "machine.",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.audit.auditor import Audit
 from harness.history.run_file import RunFile
 from harness.report.compare import Comparison, compare
+from harness.report.costs import machine_busy_share
 from harness.report.faults import Trouble, same_trouble
 from harness.report.figures import Missing, Outcomes, compensation_rate, completion_quantile, outcomes, throughput_per_s
 from harness.report.judge import Judgement, judge
@@ -32,6 +33,8 @@ class BlockFigures:
     drained_after_s: float | None
     """From the end of the load until queues and executions ran empty."""
     dead_letters: int | None
+    machine_busy: float | None
+    """Share of all processors that was busy over the load, with us and with others."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Report:
 def make_report(data: RunData, audits: Sequence[Audit]) -> Report:
     """Judge, sum up and compare a run that has been read."""
     judgement = judge(data, audits)
-    blocks = tuple(_block_figures(block) for block in data.blocks)
+    blocks = tuple(_block_figures(block, data.cores) for block in data.blocks)
     return Report(
         data=data,
         audits=tuple(audits),
@@ -91,7 +94,7 @@ def make_report(data: RunData, audits: Sequence[Audit]) -> Report:
     )
 
 
-def _block_figures(data: BlockData) -> BlockFigures:
+def _block_figures(data: BlockData, cores: int) -> BlockFigures:
     block = data.block
     complete = [data] if block.state == "complete" else []
     times = (block.load_ended_s, block.drained_s) if block.drained else (None, None)
@@ -109,6 +112,7 @@ def _block_figures(data: BlockData) -> BlockFigures:
         compensation_rate=_number(compensation_rate(complete)),
         drained_after_s=drained,
         dead_letters=block.dead_letters,
+        machine_busy=machine_busy_share(data, cores),
     )
 
 

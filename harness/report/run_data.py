@@ -22,7 +22,8 @@ STEP_ATTEMPTS = "sagastorm_step_attempts_total"
 COMPLETIONS = "sagastorm_saga_completion_seconds_count"
 QUEUE = "sagastorm_queue_messages"
 CPU = "process_cpu_seconds_total"
-METRICS = (ATTEMPTS, RETRIES, DELIVERED, SUPPRESSED, AWS_CALLS, STEP_ATTEMPTS, COMPLETIONS, QUEUE, CPU)
+MACHINE_CPU = "machine_cpu_busy_seconds_total"
+METRICS = (ATTEMPTS, RETRIES, DELIVERED, SUPPRESSED, AWS_CALLS, STEP_ATTEMPTS, COMPLETIONS, QUEUE, CPU, MACHINE_CPU)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class RunData:
     def topologies(self) -> list[str]:
         """As configured, then any other that has blocks."""
         return list(dict.fromkeys([*self.run.settings.topologies, *(data.block.topology for data in self.blocks)]))
+
+    @property
+    def cores(self) -> int:
+        """Processors that the run could use; 0 where that is not known."""
+        cores = self.run.machine.get("cores", 0)
+        return cores if isinstance(cores, int) else 0
 
     def complete(self, topology: str) -> list[BlockData]:
         """The topology's blocks that ran to their end: figures come from these only."""

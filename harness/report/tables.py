@@ -196,6 +196,12 @@ def spread_line(report: Report) -> str:
     return f"Largest by smallest p50 of a topology's blocks: {', '.join(known)}." if known else ""
 
 
+def machine_line(report: Report) -> str:
+    """How busy the machine was in each block; empty where that is not known."""
+    known = [f"block {block.block + 1} {block.machine_busy:.0%}" for block in report.blocks if block.machine_busy]
+    return f"Processors busy over the load, with this run and all else: {', '.join(known)}." if known else ""
+
+
 def round_lines(report: Report) -> list[str]:
     """The differences of each round by itself, where there are several: they should tell one story."""
     return [

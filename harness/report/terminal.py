@@ -31,6 +31,7 @@ from harness.report.tables import (
     fault_rows,
     headlines,
     hop_rows,
+    machine_line,
     no_anomaly_line,
     round_lines,
     spread_line,
@@ -189,7 +190,7 @@ def _blocks(sheet: _Sheet, report: Report) -> None:
     for row in block_rows(report):
         table.add_row(*_texts(row))
     sheet.show(table)
-    for line in [spread_line(report), *round_lines(report)]:
+    for line in [machine_line(report), spread_line(report), *round_lines(report)]:
         if line:
             sheet.line(plain(line), indent=2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from harness.measure.metrics import Metrics
 
 INTERVAL_S = 1.0
 SCRAPE_LIMIT_S = 2.0
-_KEPT = ("sagastorm_", "process_cpu_seconds_total", "process_resident_memory_bytes")
+PROCESS_CPU = "process_cpu_seconds_total"
+MACHINE_CPU = "machine_cpu_busy_seconds_total"
+_KEPT = ("sagastorm_", PROCESS_CPU, "process_resident_memory_bytes")
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +86,7 @@ class Sampler:
             for process, series in scraped
             for name, labels, value in series
         ]
-        self._history.add_samples(self._block, [*samples, *self._backend_sample(t_s)])
+        self._history.add_samples(self._block, [*samples, *self._cpu_samples(t_s)])
         self._history.import_spool(self._block, self._spool_dir)
 
     def _announced(self) -> Iterator[tuple[str, str]]:
@@ -118,17 +121,33 @@ class Sampler:
             for state, messages in depth.items():
                 self._metrics.queue(name, state, messages)
 
-    def _backend_sample(self, t_s: float) -> list[Sample]:
+    def _cpu_samples(self, t_s: float) -> list[Sample]:
+        """CPU time of the emulator, which exports no metrics, and of the whole machine, whoever uses it."""
+        busy = Sample(t_s=t_s, target="machine", metric=MACHINE_CPU, labels={}, value=machine_busy_s())
         if self._backend is None:
-            return []
+            return [busy]
         try:
             times = self._backend.cpu_times()
-            name = f"backend-{self._backend.pid}"
         except psutil.Error:
-            return []
-        return [
-            Sample(t_s=t_s, target=name, metric="process_cpu_seconds_total", labels={}, value=times.user + times.system)
-        ]
+            return [busy]
+        name = f"backend-{self._backend.pid}"
+        used = Sample(t_s=t_s, target=name, metric=PROCESS_CPU, labels={}, value=times.user + times.system)
+        return [busy, used]
+
+
+def machine_busy_s() -> float:
+    """Seconds that the processors that we may run on have been busy since the machine started, all of them together.
+
+    Time that a hypervisor took away counts as busy: nobody could use it.
+    """
+    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    processors = [times for i, times in enumerate(psutil.cpu_times(percpu=True)) if mine is None or i in mine]
+    busy_s = 0.0
+    for times in processors:
+        # On Linux a guest's time is part of its host's user time already.
+        elsewhere = (getattr(times, name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
+        busy_s += sum(times) - sum(elsewhere)
+    return busy_s
 
 
 def _is_wanted(line: str) -> bool:

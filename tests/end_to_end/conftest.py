@@ -50,6 +50,13 @@ class Sagastorm:
     def summary(self) -> dict[str, Any]:
         return json.loads((self.folder / "summary.json").read_bytes())
 
+    def judged_fit(self, code: int) -> bool:
+        """Pass; or inconclusive for no other reason than that others kept the machine busy, which is not ours to say."""
+        if (code, self.summary["verdict"]) == (0, "pass"):
+            return True
+        crowded = all("of a crowded machine" in reason or " is null" in reason for reason in self.summary["reasons"])
+        return (code, self.summary["verdict"]) == (3, "inconclusive") and crowded
+
     def wait(self) -> int:
         """Its exit code."""
         return self.process.wait(RUN_LIMIT_S)

@@ -22,9 +22,8 @@ SHORT = ("run", "--rate", "20", "--duration", "10", "--interleave", "AB")
 
 def test_both_topologies_come_out_clean_under_the_default_storm_and_meet_it_on_the_same_sagas(sagastorm: Start) -> None:
     command = sagastorm(*SHORT)
-    code = command.wait()
+    assert command.judged_fit(command.wait()), command.output
     summary = command.summary
-    assert (code, summary["verdict"]) == (0, "pass"), command.output
 
     for topology in ("orchestrated", "choreographed"):
         figures = summary["topologies"][topology]
@@ -73,7 +72,7 @@ def test_a_replay_offers_the_same_load_and_strikes_the_same_sagas(sagastorm: Sta
 def test_a_saga_of_another_package_written_as_one_file_runs_in_both_topologies(sagastorm: Start) -> None:
     plugin = str(ROOT / "tests" / "plugin_example")
     command = sagastorm(*SHORT, "--saga", "book-trip", "--storm", "calm", "--duration", "4", PYTHONPATH=plugin)
-    assert command.wait() == 0, command.output
+    assert command.judged_fit(command.wait()), command.output
     for figures in command.summary["topologies"].values():
         assert figures["completed"] > 0
         assert figures["compensated"] > 0
@@ -93,11 +92,13 @@ def test_plain_locust_starts_what_it_needs_and_ends_with_the_audit(tmp_path: Pat
         check=False,
         timeout=120,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode in (0, 3), done.stdout + done.stderr
     (folder,) = (tmp_path / "runs").iterdir()
     summary = json.loads((folder / "summary.json").read_bytes())
-    assert summary["verdict"] == "pass"
-    assert summary["topologies"]["choreographed"]["completed"] > 0
+    figures = summary["topologies"]["choreographed"]
+    assert figures["completed"] + figures["compensated"] == figures["scheduled"] > 20
+    assert (figures["unresolved"], figures["anomalies"]) == (0, {})
+    assert "sagastorm run" in done.stdout + done.stderr  # the report was relayed
 
 
 def test_two_load_processes_and_two_workers_lose_nothing(sagastorm: Start) -> None:
@@ -105,6 +106,6 @@ def test_two_load_processes_and_two_workers_lose_nothing(sagastorm: Start) -> No
         *SHORT, "--topology", "orchestrated", "--interleave", "A", "--load-processes", "2", "--workers", "2",
         "--storm", "calm", "--duration", "4",
     )  # fmt: skip
-    assert command.wait() == 0, command.output
+    assert command.judged_fit(command.wait()), command.output
     figures = command.summary["topologies"]["orchestrated"]
     assert figures["completed"] + figures["compensated"] == figures["scheduled"] > 40

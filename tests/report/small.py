@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.history.records import Block, FaultRow, SagaRow
-from harness.report.run_data import COMPLETIONS, CPU, BlockData, RunData
+from harness.report.run_data import COMPLETIONS, CPU, MACHINE_CPU, BlockData, RunData
 from harness.report.series import Track
 from tests.report import synthetic_run
 
@@ -55,7 +55,7 @@ def track(target: str, samples: Sequence[tuple[float, float]], **labels: str) ->
 
 
 def healthy_series(rows: Sequence[SagaRow]) -> dict[str, list[Track]]:
-    """A load process that counted all that ended, and a backend that kept half a core busy."""
+    """A load process that counted all that ended, a backend that kept half a core busy, a machine half busy."""
     ended = sum(row.completion_ms is not None for row in rows)
     return {
         COMPLETIONS: [track("load-1", [(-0.5, 0.0), (30.0, float(ended))], outcome="completed")],
@@ -66,6 +66,7 @@ def healthy_series(rows: Sequence[SagaRow]) -> dict[str, list[Track]]:
             track("harness", [(-0.5, 1.0), (30.0, 2.0)]),
             track("backend-1", [(-0.5, 1.0), (DURATION_S, 11.0), (30.0, 11.5)]),
         ],
+        MACHINE_CPU: [track("machine", [(-0.5, 100.0), (DURATION_S, 100.0 + DURATION_S), (30.0, 200.0)])],
     }
 
 

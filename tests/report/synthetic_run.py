@@ -104,7 +104,7 @@ def run(spec: Spec) -> RunFile:
         command=f"sagastorm run create-order --storm default --rate {spec.rate_per_s:g} --seed {spec.seed}",
         commit="0123456789abcdef0123456789abcdef01234567",
         versions={"sagastorm": "0.1.0", "python": "3.11.7", "aioboto3": "15.5.0"},
-        machine={"system": "Linux", "cpus": 2, "cpu": "synthetic", "memory_mib": 24_103},
+        machine={"system": "Linux", "cores": 2, "cpu": "synthetic", "memory_mib": 24_103},
         backend_name="ministack",
         backend_version="1.5.33",
         instrument=Instrument(

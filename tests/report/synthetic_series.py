@@ -90,6 +90,10 @@ class _Maker:
         rates = {"load-0": (0.9, 0.06), "ingress-0": (0.4, 0.05), "harness-0": (1.8, 0.01), "backend-0": (0.7, 0.31)}
         for target, (at_start, cores) in rates.items():
             yield self._process(t_s, target, at_start + cores * (t_s - FIRST_S))
+        busy = 100.0 + 0.9 * (t_s - FIRST_S)
+        yield Sample(
+            t_s=t_s, target="machine", metric="machine_cpu_busy_seconds_total", labels={}, value=round(busy, 4)
+        )
         if self._restart_s is None or t_s < self._restart_s:
             yield self._process(t_s, "worker-0", 0.8 + 0.2 * (t_s - FIRST_S))
         else:

@@ -11,7 +11,8 @@ from harness.audit.auditor import Audit
 from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
 from harness.core.verdict import RunVerdict, Verdict
 from harness.report.judge import Judgement, judge
-from harness.report.run_data import COMPLETIONS, CPU, RunData
+from harness.report.run_data import COMPLETIONS, CPU, MACHINE_CPU, RunData
+from tests.report import synthetic_run
 from tests.report.small import DURATION_S, block, fault, healthy_series, pair, run, saga, sagas, track
 from tests.report.synthetic_run import CHARGED_TWICE, audit
 
@@ -176,6 +177,30 @@ def test_a_backend_that_used_its_whole_core_over_the_load_was_saturated() -> Non
 
 def test_a_backend_just_below_its_limit_was_not_and_what_it_used_in_the_drain_does_not_count() -> None:
     assert judged(pair(**backend(0.94))).verdict is RunVerdict.PASS
+
+
+def machine(busy_share: float) -> dict[str, Any]:
+    cores = synthetic_run.run(synthetic_run.Spec()).machine["cores"]
+    seconds = busy_share * DURATION_S * int(cores)
+    busy = track("machine", [(-0.5, 50.0), (DURATION_S, 50.0 + seconds), (30.0, 500.0)])
+    return {"series": {**healthy_series(sagas(120)), MACHINE_CPU: [busy]}}
+
+
+def test_a_machine_with_hardly_an_idle_processor_left_over_the_load_was_crowded() -> None:
+    (reason,) = judged(pair(**machine(0.91))).reasons
+    assert reason.startswith("block 2 (choreographed): the machine's 2 cores were 91% busy over the load (limit 90%), ")
+    assert reason.endswith("its times are those of a crowded machine.")
+
+
+def test_a_machine_with_idle_processors_was_not_and_what_it_did_in_the_drain_does_not_count() -> None:
+    assert judged(pair(**machine(0.89))).verdict is RunVerdict.PASS
+
+
+def test_a_machine_of_which_nothing_is_known_is_remarked_upon() -> None:
+    series = {metric: tracks for metric, tracks in healthy_series(sagas(120)).items() if metric != MACHINE_CPU}
+    judgement = judged(pair(series=series))
+    assert judgement.verdict is RunVerdict.PASS
+    assert judgement.remarks == ["block 2 (choreographed): how busy the machine was is not known."]
 
 
 def without_backend() -> dict[str, Any]:
