@@ -17,7 +17,7 @@ from harness.report.run_data import (
     SUPPRESSED,
     BlockData,
 )
-from harness.report.series import Track, counted, cpu_seconds
+from harness.report.series import Track, cores_busy, counted, cpu_seconds
 
 LAYERS = ("sdk", "delivery", "stepfunctions")
 OPTIONAL_LAYERS = ("stepfunctions",)
@@ -91,8 +91,8 @@ def cpu_ms_per_saga(blocks: Sequence[BlockData]) -> Figure:
 def machine_busy_share(data: BlockData, cores: int) -> float | None:
     """Share of all processors that was busy over the load of a block, whoever used them."""
     load_s = data.block.load_ended_s or data.block.duration_s
-    tracks = data.of_kind(MACHINE_CPU)
-    return cpu_seconds(tracks[0], until_s=load_s) / load_s / cores if tracks and cores else None
+    busy = [cores_busy(track, load_s) for track in data.of_kind(MACHINE_CPU)]
+    return busy[0] / cores if busy and busy[0] is not None and cores else None
 
 
 def _per_saga(blocks: Sequence[BlockData], amount: float) -> Figure:

@@ -21,7 +21,7 @@ from harness.report.costs import machine_busy_share
 from harness.report.faults import fired, planned_faults
 from harness.report.quantiles import nearest_rank
 from harness.report.run_data import CPU, BlockData, RunData
-from harness.report.series import cpu_seconds
+from harness.report.series import cores_busy
 
 LAG_P99_LIMIT_MS = 250.0
 """How late the load generator may send, at its p99. Completion counts from the scheduled start, so a late sender shows
@@ -246,12 +246,12 @@ BLOCK_RULES: tuple[Callable[[BlockData], Check], ...] = (
 def _backend_not_saturated(data: BlockData, *, embedded: bool) -> Check:
     rule = "backend-not-saturated"
     load_s = data.block.load_ended_s or data.block.duration_s
-    backends = data.of_kind(CPU, "backend")
-    if not backends:
+    busy = [cores for track in data.of_kind(CPU, "backend") if (cores := cores_busy(track, load_s)) is not None]
+    if not busy:
         # Of somebody else's endpoint there is nothing to read; our own emulator is always scraped, so a gap is a fault.
         sentence = f"{data.name}: the backend's CPU time was not measured, so it cannot be shown that it kept up."
         return Check(rule, data.name, Verdict.UNKNOWN if embedded else Verdict.VALID, sentence)
-    cores = max(cpu_seconds(track, until_s=load_s) for track in backends) / load_s
+    cores = max(busy)
     return _check(
         rule,
         data.name,
@@ -267,13 +267,13 @@ def _machine_not_crowded(data: BlockData, cores: int) -> Check:
     if busy is None:
         return Check(rule, data.name, Verdict.VALID, f"{data.name}: how busy the machine was is not known.")
     load_s = data.block.load_ended_s or data.block.duration_s
-    used_s = sum(cpu_seconds(track, until_s=load_s) for track in data.of_kind(CPU))
+    ours = sum(cores_busy(track, load_s) or 0.0 for track in data.of_kind(CPU)) / cores
     return _check(
         rule,
         data.name,
         busy <= MACHINE_BUSY_LIMIT,
         f"{data.name}: the machine's {cores} cores were {busy:.0%} busy over the load (limit "
-        f"{MACHINE_BUSY_LIMIT:.0%}), {used_s / load_s / cores:.0%} with this run: its times are those of a crowded "
+        f"{MACHINE_BUSY_LIMIT:.0%}), {ours:.0%} with this run: its times are those of a crowded "
         "machine.",
     )
 

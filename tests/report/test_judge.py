@@ -165,7 +165,7 @@ def test_a_generator_that_sends_late_now_and_then_is_not(lag_s: float, count: in
 def backend(cores: float) -> dict[str, Any]:
     series = healthy_series(sagas(120))
     kept = [each for each in series[CPU] if each.kind != "backend"]
-    busy = track("backend-1", [(-0.5, 2.0), (DURATION_S, 2.0 + cores * DURATION_S), (30.0, 99.0)])
+    busy = track("backend-1", [(0.0, 2.0), (DURATION_S, 2.0 + cores * DURATION_S), (30.0, 99.0)])
     return {"series": {**series, CPU: [*kept, busy]}}
 
 
@@ -182,7 +182,7 @@ def test_a_backend_just_below_its_limit_was_not_and_what_it_used_in_the_drain_do
 def machine(busy_share: float) -> dict[str, Any]:
     cores = synthetic_run.run(synthetic_run.Spec()).machine["cores"]
     seconds = busy_share * DURATION_S * int(cores)
-    busy = track("machine", [(-0.5, 50.0), (DURATION_S, 50.0 + seconds), (30.0, 500.0)])
+    busy = track("machine", [(0.0, 50.0), (DURATION_S, 50.0 + seconds), (30.0, 500.0)])
     return {"series": {**healthy_series(sagas(120)), MACHINE_CPU: [busy]}}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.history.records import Sample
 from harness.report.costs import retry_amplification
-from harness.report.series import counted, cpu_seconds, tracks
+from harness.report.series import cores_busy, counted, cpu_seconds, tracks
 from tests.report.small import block, track
 
 
@@ -36,8 +36,14 @@ def test_cpu_time_before_the_load_is_not_the_blocks_but_the_start_of_a_restarted
     assert cpu_seconds(track("worker-2", [(11.0, 0.8), (15.0, 1.8)])) == 1.8
 
 
-def test_cpu_time_can_be_read_up_to_the_end_of_the_load() -> None:
-    assert cpu_seconds(track("backend-1", [(-0.5, 1.0), (10.0, 5.0), (20.0, 9.0)]), until_s=12.0) == 4.0
+def test_processors_kept_busy_are_told_by_the_time_between_the_samples_that_are_there() -> None:
+    busy = track("machine", [(-5.0, 0.0), (-1.0, 10.0), (4.0, 17.0), (9.0, 20.0), (11.0, 99.0)])
+    assert cores_busy(busy, until_s=10.0) == (20.0 - 10.0) / (9.0 + 1.0)
+
+
+def test_processors_kept_busy_are_not_known_from_one_sample() -> None:
+    assert cores_busy(track("backend-1", [(3.0, 5.0)]), until_s=10.0) is None
+    assert cores_busy(track("backend-1", [(3.0, 5.0), (12.0, 6.0)]), until_s=10.0) is None
 
 
 def test_a_gauge_stands_still_between_samples_and_is_not_known_before_the_first() -> None:
