@@ -107,7 +107,11 @@ def _run(
     with teller(console) as telling:
         this = prepare(settings, runs, telling, command, storm, key)
         telling.say(f"Run {this.file.run_id}: {settings.saga}, storm {this.storm.name}, seed {settings.seed}")
-        uvloop.run(execute(this, load))
+        try:
+            uvloop.run(execute(this, load))
+        except KeyboardInterrupt:
+            telling.say(f"Stopped at once. What was recorded is kept: sagastorm report {this.folder}")
+            return EXIT_INTERRUPTED
         telling.say("Audit, judgement, report")
     code = _show(this.folder, console)
     if this.interrupted:

@@ -164,6 +164,9 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
     except SagastormError as error:
         problem = str(error)
         raise
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        problem = "stopped at once"
+        raise
     finally:
         if system:
             await system.stop(problem)
