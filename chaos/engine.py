@@ -22,6 +22,9 @@ from harness.participants.dispatcher import Reply
 from harness.topologies.base import Delivery
 from harness.worker.ports import Process, Received, Work
 
+COLLATERAL = "in the same batch"
+"""How the record of a saga begins that no fault chose, and whose entry shared a call with one that was struck."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -71,8 +74,12 @@ class Engine:
                     if self._strikes(fault, injector, subject, f"{subject.attempt}.{try_number}")
                 ]
                 if hit:
-                    for subject in hit:
-                        self._record(fault, subject, f"{subject.attempt}.{try_number}", call)
+                    for subject in SUBJECTS.get():
+                        attempt = f"{subject.attempt}.{try_number}"
+                        if subject in hit:
+                            self._record(fault, subject, attempt, call)
+                        else:
+                            self._write(fault, subject, attempt, f"{COLLATERAL}: {call}")
                     strike = Strike(read_timeout_s=read_timeout_s)
                     return await injector.strike(strike, lambda: send(request))
             return await send(request)
@@ -109,7 +116,9 @@ class Engine:
         return struck_work
 
     def _strikes(self, fault: Fault, injector: Injector, subject: Subject, attempt: str) -> bool:
-        if not self._site.is_on():
+        # A fault that strikes sagas goes on striking those of its window while they drain: were it lifted by the
+        # clock, it would spare the slower topology. One that strikes every attempt has to be lifted all the same.
+        if not self._site.is_on() and (not injector.by_arrival or fault.probability == 1):
             return False
         when_s = subject.scheduled_s if injector.by_arrival else self._site.now_s()
         return (
@@ -122,6 +131,9 @@ class Engine:
 
     def _record(self, fault: Fault, subject: Subject, attempt: str, detail: str | None = None) -> None:
         self._metrics.fault(fault.name)
+        self._write(fault, subject, attempt, detail)
+
+    def _write(self, fault: Fault, subject: Subject, attempt: str, detail: str | None) -> None:
         self._spool.write(
             FaultRow(
                 t_s=round(self._site.now_s(), 4),

@@ -54,6 +54,17 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     faults: tuple[Fault, ...]
 
+    def check(self) -> None:
+        """Refuse a storm that was saved by a version, or with a plug-in, that is not here.
+
+        Raises :class:`~harness.core.errors.UsageError`.
+        """
+        for fault in self.faults:
+            try:
+                fault.injector(workers=1)
+            except msgspec.ValidationError as error:
+                raise UsageError([Problem(f"storm {self.name}: {fault.name}", fault.options, str(error))]) from None
+
     def surges(self) -> list[tuple[float, float, float]]:
         """(start_s, end_s, factor) of every surge of arrivals."""
         return [
@@ -69,8 +80,14 @@ def shipped() -> list[str]:
 
 
 def resolved(data: Mapping[str, Any]) -> Storm:
-    """A storm from its resolved form, as ``run.json`` keeps it."""
-    return msgspec.convert(data, type=Storm)
+    """A storm from its resolved form, as ``run.json`` keeps it.
+
+    Raises :class:`~harness.core.errors.UsageError` for what is none.
+    """
+    try:
+        return msgspec.convert(data, type=Storm)
+    except msgspec.ValidationError as error:
+        raise UsageError([Problem("storm", dict(data), f"a storm as a run saves it: {error}")]) from None
 
 
 def load(name: str, saga: Saga, duration_s: float) -> Storm:

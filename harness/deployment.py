@@ -20,8 +20,6 @@ import msgspec
 from harness.topologies.base import Deployed
 from harness.topologies.policy import RetryPolicy
 
-KEY_VARIABLE = "SAGASTORM_JWT_KEY"
-
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One block's system under test."""

@@ -118,7 +118,8 @@ class Client:
                 pause_s = answer.retry_after_s
                 if 400 <= answer.status < 500:
                     self._report((time.monotonic() - began_s) * 1e3, RuntimeError(problem))
-                    return Refused("rejected", problem)
+                    # After a try that got no answer this is no proof that nothing was started.
+                    return Refused("error" if attempt else "rejected", problem)
             self._report((time.monotonic() - began_s) * 1e3, RuntimeError(problem))
             attempt += 1
             if attempt == POST_ATTEMPTS:

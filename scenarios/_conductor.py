@@ -18,7 +18,7 @@ from gevent.event import Event
 from locust import LoadTestShape
 
 from harness.core.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, Problem, SagastormError, UsageError
-from harness.load.plan import LoadPlan, read_plan, write_epoch
+from harness.load.plan import LoadPlan, read_plan, refuse_second_load, write_epoch
 from scenarios._performer import (
     DRAINED,
     LOAD,
@@ -170,6 +170,7 @@ class Conductor:
         if self._finishing is not None:
             self._finishing.join()
         plan = self._plan()
+        refuse_second_load(plan)
         now_ns = time.monotonic_ns()
         if plan.epoch_ns is not None:
             epoch_ns = plan.epoch_ns

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 
 from harness import registry
-from harness.load.arrivals import arrivals, workload_plan
+from harness.load.arrivals import LOAD_DIGEST, arrivals, digest, workload_plan
 from harness.load.plan import LoadPlan
 from scenarios._client import Accepted, Client, Prepared, Refused
 from scenarios._exporter import metrics_for
@@ -26,6 +26,10 @@ PREPARED_LIMIT = 20_000
 """Orders made before the load starts; what a longer load asks for is made when it is due."""
 _READY_BEFORE_S = 0.05
 _KILL_LIMIT_S = 5.0
+_PROOF_LIMIT_S = 10.0
+"""For what is left of the digest when the load is over; an arrival takes some 30 µs."""
+_SLICE = 50
+"""Arrivals that are worked on before others have a turn."""
 
 logger = logging.getLogger("sagastorm.load")
 
@@ -43,9 +47,10 @@ class Load:
         self._outcome_wait_s = plan.outcome_wait_s
         process = f"load-{index}-{os.getpid()}"
         self._recorder = Recorder(plan, process, metrics_for(plan, process), fire)
-        workload = registry.saga(plan.saga).workload(workload_plan(plan, len(self._due_s)))
-        self._client = Client(plan, workload, key, self._recorder.posted)
+        self._workload = registry.saga(plan.saga).workload(workload_plan(plan, len(self._due_s)))
+        self._client = Client(plan, self._workload, key, self._recorder.posted)
         self._prepared: dict[int, Prepared] = {}
+        self._is_prepared = Event()
         self._pool = Pool(plan.max_in_flight)
         self.problem: str | None = None
         """What broke in the generator itself."""
@@ -53,6 +58,8 @@ class Load:
         """Set when no saga is under way any more and everything is recorded."""
         self._recorder.counts.scheduled = len(self._mine)
         self._pacer = gevent.spawn(self._pace)
+        # Of the whole load, which every process knows, so it takes one of them only.
+        self._proof = gevent.spawn(self._prove) if index == 0 else None
         gevent.spawn(self._run)
 
     @property
@@ -70,6 +77,8 @@ class Load:
         self._ends_s = min(self._ends_s, self._now_s() - self._outcome_wait_s)
         self._pacer.kill(block=False)
         self._pool.kill(block=False)
+        if self._proof is not None:
+            self._proof.kill(block=False)
 
     def _run(self) -> None:
         try:
@@ -80,12 +89,18 @@ class Load:
             # Each saga that is killed writes its last row on the way out.
             self._pool.kill(timeout=_KILL_LIMIT_S)
             self._client.close()
+            if self._proof is not None:
+                self._proof.join(_PROOF_LIMIT_S)
+                self._proof.kill()
+                if self._proof.exception is not None and self.problem is None:
+                    self.problem = f"the load could not be told: {self._proof.exception!r}"
             self._recorder.close()
         finally:
             self.drained.set()
 
     def _pace(self) -> None:
         self._prepare()
+        self._is_prepared.set()
         for number in self._mine:
             due_s = self._due_s[number]
             if self._now_s() >= due_s:
@@ -108,11 +123,26 @@ class Load:
         the system under test has any work.
         """
         for count, number in enumerate(self._mine[:PREPARED_LIMIT]):
-            if count % 50 == 0:
+            if count % _SLICE == 0:
                 if self._now_s() > -_READY_BEFORE_S:
                     return
                 gevent.sleep(0)
             self._prepared[number] = self._client.prepare(number, self._due_s[number])
+
+    def _prove(self) -> None:
+        """Record the digest of what is sent, by the schedule and the workload that it is sent by."""
+        gevent.wait([self._is_prepared, self._pacer], count=1)
+        proof = digest(self._in_spare_time(), self._workload)
+        self._recorder.event(round(self._now_s(), 6), f"{LOAD_DIGEST}{proof}")
+
+    def _in_spare_time(self) -> Iterator[float]:
+        """The schedule, as fast as it can be taken without the load noticing: before its start, and after its end."""
+        for number, due_s in enumerate(self._due_s):
+            if number % _SLICE == 0:
+                gevent.sleep(0)
+                if self._now_s() > -_READY_BEFORE_S:
+                    self._pacer.join()
+            yield due_s
 
     def _saga(self, arrival: int, due_s: float) -> None:
         # Counted here and not where it was due: one that is killed before it begins was never sent, and has no row.

@@ -16,7 +16,7 @@ import msgspec
 from locust.runners import WorkerRunner
 
 from harness.core.errors import EnvironmentFailure
-from harness.deployment import KEY_VARIABLE
+from harness.core.identity import KEY_VARIABLE
 from harness.load.plan import decode_plan
 from scenarios._load import Load
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from harness.history.records import SagaRow
+from harness.history.records import EventRow, SagaRow
 from harness.history.spool import Spool
 from harness.load.plan import LoadPlan
 from harness.measure.metrics import Metrics
@@ -42,6 +42,10 @@ class Recorder:
         self._post_name = f"/sagas/{plan.saga}"
         self._name = f"{plan.saga} {plan.topology}"
         self.counts = Counts()
+
+    def event(self, t_s: float, what: str) -> None:
+        """Something to remember of the load as a whole."""
+        self._spool.write(EventRow(t_s=t_s, what=what))
 
     def posted(self, took_ms: float, problem: Exception | None) -> None:
         """A POST was answered, or not, after ``took_ms`` from its own start."""

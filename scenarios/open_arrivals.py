@@ -2,6 +2,11 @@
 
 With a plan (``--sagastorm-plan``) the system is up already, and the harness judges the run. Without one the scenario
 starts ``sagastorm up`` itself at the start of each test, and Locust exits with its verdict.
+
+Made from ``User`` and an HTTP client of its own (:mod:`scenarios._ingress`), not from ``FastHttpUser``. That one's
+client is geventhttpclient's, whose way of sending took a fifth to a third of the generator's CPU time; it fails above
+1,024 descriptors, as it looks at idle connections with ``select()``, and an open load against a slow system has more;
+and it repeats a GET whose connection broke by itself, so a test would load the system with what nobody recorded.
 """
 
 from __future__ import annotations
@@ -22,12 +27,13 @@ from locust.runners import LocalRunner, MasterRunner
 
 from harness import registry
 from harness.core.errors import EXIT_USAGE, Problem, UsageError
-from harness.deployment import KEY_VARIABLE
-from harness.load.plan import LoadPlan, read_plan
+from harness.core.identity import KEY_VARIABLE
+from harness.load.plan import LoadPlan, read_plan, refuse_second_load
 from scenarios._conductor import Conductor, OneUserPerProcess, PlanSource, only_plan
 from scenarios._lifeline import watch_lifeline
 from scenarios._options import add_options, up_command
 from scenarios._performer import Performer
+from scenarios._start_form import refuse_in_form
 from scenarios._system import System
 
 _key_was_given = bool(os.environ.get(KEY_VARIABLE))
@@ -100,6 +106,8 @@ def _plan_source(environment: Any) -> PlanSource:
         if problems:
             raise UsageError(problems)
         registry.saga(plan.saga)
+        refuse_second_load(plan)
+        refuse_in_form(environment, lambda: refuse_second_load(plan))
         return only_plan(plan)
     if options.host:
         raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from sqlite3 import Error as SqliteError
 
 import msgspec
 
@@ -15,7 +16,7 @@ from harness.core.errors import RunNotFound
 from harness.core.saga import Saga
 from harness.core.verdict import Verdict, worst
 from harness.history import run_file
-from harness.history.history import History
+from harness.history.history import FILE_NAME, History
 from harness.history.records import Block
 from harness.history.spool import spool_folder
 
@@ -59,20 +60,27 @@ def audit_run(folder: Path, saga: Saga | None = None) -> RunAudit:
     """Audit the run in a folder; the saga definition is found by its name unless it is given.
 
     Spools that a killed harness left behind are taken over first, so the history is written to. Raises
-    :class:`~harness.core.errors.RunNotFound`, or :class:`~harness.core.errors.UsageError` for an unknown saga.
+    :class:`~harness.core.errors.RunNotFound` also where the history cannot be read, and :class:`~harness.core.errors.UsageError` for an unknown saga.
     """
     run = run_file.load(folder)
-    path = folder / "history.sqlite"
-    if not path.exists():
-        raise RunNotFound(f"{folder}: this run has no history.sqlite")
+    if not (folder / FILE_NAME).exists():
+        raise RunNotFound(f"{folder}: this run has no {FILE_NAME}")
     definition = saga or registry.saga(run.settings.saga)
-    checks = load_checks()
-    with History(path) as history:
+    try:
+        audits = _audit_blocks(folder, definition)
+    except SqliteError as error:
+        raise RunNotFound(f"{folder}: {FILE_NAME} cannot be read: {error}") from error
+    return RunAudit(run_id=run.run_id, verdict=worst([audit.verdict for audit in audits]), blocks=audits)
+
+
+def _audit_blocks(folder: Path, saga: Saga) -> list[Audit]:
+    path, checks = folder / FILE_NAME, load_checks()
+    with History(path, read_only=True) as history:  # what is no history is found out before anything is written to it
         blocks = history.blocks()
+    with History(path) as history:
         for block in blocks:
             history.import_spool(block.block, spool_folder(folder, block.block))
-        audits = [audit_block(Evidence.of(history, block, definition), checks) for block in blocks]
-    return RunAudit(run_id=run.run_id, verdict=worst([audit.verdict for audit in audits]), blocks=audits)
+        return [audit_block(Evidence.of(history, block, saga), checks) for block in blocks]
 
 
 def audit_block(evidence: Evidence, checks: Mapping[str, Check] | None = None) -> Audit:
@@ -143,6 +151,6 @@ def _state_notes(evidence: Evidence) -> Iterable[str]:
     if not block.collected:
         yield "tables were not collected: money, stock and effects unknown"
     if unanswered := evidence.unanswered:
-        yield f"{unanswered} requests got no answer: whether they started a saga is known from the ledger only"
+        yield f"{len(unanswered)} requests got no answer: whether they started a saga is known from the ledger only"
     if block.dead_letters:
         yield f"{block.dead_letters} messages were given up to dead-letter queues"

@@ -12,10 +12,8 @@ from harness.history.history import History
 from harness.history.records import AccountRow, Block, EndingRow, LedgerRow, SagaRow, StepRow
 
 DONE = "done"
-UNDO_RESULTS = (DONE, "nothing-to-undo", "tombstone")
+UNDO_RESULTS = (DONE, "nothing-to-undo")
 """Results with which a compensation has taken place, whether or not there was anything to undo."""
-STARTED = ("accepted", "error")
-"""Client statuses of sagas that were started, or may have been."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,11 @@ class SagaEvidence:
     def told(self) -> str | None:
         """The outcome that the client was told."""
         return self.client.outcome if self.client else None
+
+    @property
+    def arrival(self) -> int | None:
+        """The arrival that started it, by the workers' word: -1 where it is none of the schedule's, ``None`` unknown."""
+        return self.steps[0].arrival if self.steps else None
 
     def entries(self, name: str, *results: str) -> list[LedgerRow]:
         """Ledger entries of a step or compensation with one of these results."""
@@ -127,9 +130,9 @@ class Evidence:
         return cls(saga, block, clients, tuple(accounts), sagas)
 
     @property
-    def unanswered(self) -> int:
-        """Requests that got no answer, not even a saga id: each may have started a saga that no client can name."""
-        return sum(row.status == "error" and row.saga_id is None for row in self.clients)
+    def unanswered(self) -> set[int]:
+        """Arrivals whose request got no answer: each may have started one saga that no client can name."""
+        return {row.arrival for row in self.clients if row.status == "error"}
 
     @property
     def compensations(self) -> list[tuple[Step, Compensation]]:

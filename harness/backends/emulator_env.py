@@ -167,6 +167,7 @@ def _run(command: Sequence[str], timeout_s: float = _COMMAND_TIMEOUT_S) -> None:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C in the terminal is for us: pip would make a failure of it
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

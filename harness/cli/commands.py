@@ -14,7 +14,7 @@ from harness import registry
 from harness.audit.auditor import audit_run
 from harness.cli import audit_text
 from harness.core.errors import EXIT_INTERRUPTED, Problem, RunNotFound, UsageError
-from harness.deployment import KEY_VARIABLE
+from harness.core.identity import KEY_VARIABLE
 from harness.history import run_file
 from harness.report.terminal import print_report
 from harness.report.write import write_report
@@ -120,6 +120,6 @@ def _run(
 
 
 def _show(folder: Path, console: Console) -> int:
-    written = write_report(folder)
-    print_report(console, written.report, str(folder / "report.html"))
-    return written.report.judgement.exit_code
+    judged = write_report(folder)
+    print_report(console, judged, str(folder / "report.html"))
+    return judged.judgement.exit_code

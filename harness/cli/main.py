@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -175,6 +176,10 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
         errors.print(f"sagastorm: {error}")
+        sys.exit(EXIT_ENVIRONMENT)
+    except Exception as error:  # noqa: BLE001 - exit code 1 is taken: it says that an invariant broke
+        traceback.print_exc()
+        errors.print(f"sagastorm: this is a mistake in sagastorm itself, and says nothing about the saga: {error!r}")
         sys.exit(EXIT_ENVIRONMENT)
 
 

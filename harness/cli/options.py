@@ -157,6 +157,8 @@ def _file(path: Path) -> tuple[dict[str, str], list[Problem]]:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}, []
+    except OSError as error:
+        return {}, [Problem(CONFIG_FILE, str(path), f"a file that can be read: {error.strerror}")]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         return {}, [Problem(CONFIG_FILE, str(path), f"it must be TOML: {error}")]
     table = data.get("run", {})
@@ -164,6 +166,11 @@ def _file(path: Path) -> tuple[dict[str, str], list[Problem]]:
     if not isinstance(table, dict):
         return {}, [Problem(f"{CONFIG_FILE}: run", table, "a table: [run]")]
     unknown = [
+        Problem(f"{CONFIG_FILE}: {key}", value, "settings stand in the table [run]")
+        for key, value in data.items()
+        if key != "run"
+    ]
+    unknown += [
         Problem(f"{CONFIG_FILE}: {key}", value, f"a key that is one of: {', '.join(sorted(known))}")
         for key, value in table.items()
         if key not in known

@@ -8,7 +8,6 @@
     │   └── BackendDied            4    the emulator or endpoint went away in mid-run
     ├── RunNotFound                2    no run with that name, or not a run folder
     └── StepError                       a participant could not finish a step; never reaches the command line
-        ├── Refused                     definite: the business said no, nothing was written
         └── Indefinite                  unknown: the effect may or may not have happened
 
 Exit codes of the command line: ``EXIT_PASS``, ``EXIT_FAIL`` (a gate failed or an invariant broke), ``EXIT_USAGE``,
@@ -74,14 +73,6 @@ class BackendDied(EnvironmentFailure):
 
 class StepError(SagastormError):
     """A participant could not finish a step."""
-
-
-class Refused(StepError):
-    """The business refuses the step. Definite: nothing was written, nothing will be."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 class Indefinite(StepError):

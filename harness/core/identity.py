@@ -11,6 +11,8 @@ import time
 import jwt
 
 ISSUER = "sagastorm"
+KEY_VARIABLE = "SAGASTORM_JWT_KEY"
+"""The environment variable that carries the key."""
 _ALGORITHM = "HS256"
 
 

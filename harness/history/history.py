@@ -25,6 +25,9 @@ from harness.history.records import (
 )
 from harness.history.spool import SpoolReader
 
+FILE_NAME = "history.sqlite"
+"""In the folder of a run."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks (block INTEGER PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sagas (
@@ -61,9 +64,13 @@ class History:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         else:
             self._db = sqlite3.connect(path)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.executescript(_SCHEMA)
+            except sqlite3.Error:
+                self._db.close()
+                raise
         self._series: dict[tuple[int, str, str, str], int] = {}
         self._last: dict[int, float] = {}
 
@@ -94,10 +101,12 @@ class History:
         How far each file was read is kept in the same database transaction, so nothing is lost or taken twice, even
         when another process goes on after a kill.
         """
-        known = dict(self._db.execute("SELECT file, offset FROM spools WHERE block = ?", (block,)))
-        reader = SpoolReader(folder, known)
         count = 0
         with self._db:
+            # Locked before the offsets are read: an audit of a run that goes on must not take over a line twice.
+            self._db.execute("BEGIN IMMEDIATE")
+            known = dict(self._db.execute("SELECT file, offset FROM spools WHERE block = ?", (block,)))
+            reader = SpoolReader(folder, known)
             for row in reader.read():
                 self._insert(block, row)
                 count += 1

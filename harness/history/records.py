@@ -77,7 +77,8 @@ SpooledRow = SagaRow | StepRow | FaultRow | EventRow
 class LedgerRow(msgspec.Struct, kw_only=True, frozen=True):
     """Collected: one committed local transaction of one participant, by its own account.
 
-    ``result``: ``done``, ``refused``, ``tombstone`` (a compensation came before its step), ``nothing-to-undo``.
+    ``result``: ``done``, ``refused``, or ``nothing-to-undo``: a compensation whose step was refused or had not run (its
+    coming late is barred then, which leaves no entry of its own).
     ``at_ns`` is the monotonic time at which the participant sent the commit. ``movements`` maps
     ``table:id:attribute`` to the amount it was changed by.
     """

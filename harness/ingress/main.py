@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from harness import registry
 from harness.aws.clients import open_clients
 from harness.aws.gateway import Gateway
-from harness.deployment import KEY_VARIABLE, Deployment, Steering, read_deployment, settle_heap
+from harness.core.identity import KEY_VARIABLE
+from harness.deployment import Deployment, Steering, read_deployment, settle_heap
 from harness.ingress.app import Ingress
 from harness.ingress.outcomes import OutcomeListener
 from harness.ingress.sagas import Sagas

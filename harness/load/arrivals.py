@@ -19,6 +19,9 @@ from harness.core.saga import Workload, WorkloadPlan
 from harness.core.seeded import uniform
 from harness.load.plan import LoadPlan, Surge
 
+LOAD_DIGEST = "load digest "
+"""How a load process begins the event that tells the :func:`digest` of what it sends."""
+
 _WHOLE_ARRIVAL = 1e-9
 """Of an arrival: less than this is rounding in the integral of the rate, not one more arrival."""
 
@@ -66,7 +69,10 @@ def workload_plan(plan: LoadPlan, scheduled: int) -> WorkloadPlan:
 
 
 def digest(due_s: Iterable[float], workload: Workload) -> str:
-    """SHA-256 (hex) over when every arrival is due, who makes it and what it asks for."""
+    """SHA-256 (hex) over when every arrival is due, who makes it and what it asks for.
+
+    Equal where two blocks were offered the same load. ``due_s`` is taken one at a time, as the work goes on.
+    """
     encode = msgspec.json.Encoder(order="sorted").encode
     total = sha256()
     for number, due in enumerate(due_s):
@@ -74,11 +80,6 @@ def digest(due_s: Iterable[float], workload: Workload) -> str:
         total.update(workload.subject(number).encode() + b"\0")
         total.update(encode(workload.request(number)) + b"\n")
     return total.hexdigest()
-
-
-def load_digest(plan: LoadPlan, workload: Workload) -> str:
-    """:func:`digest` of a plan: equal where two blocks were offered the same load."""
-    return digest(arrivals(plan), workload)
 
 
 def _poisson_events(seed: int) -> Iterator[float]:

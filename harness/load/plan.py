@@ -19,6 +19,9 @@ Surge = tuple[float, float, float]
 
 SHAPES = ("poisson", "even")
 
+LOAD_SPOOLS = "load-*.jsonl"
+"""In a plan's spool folder: what the load processes recorded."""
+
 EPOCH_FILE = "epoch.json"
 """In a plan's spool folder, where the plan names no epoch: when the load generator will start, ``{"epoch_ns": ...}``."""
 
@@ -87,6 +90,25 @@ def write_epoch(plan: LoadPlan, epoch_ns: int) -> None:
     part = folder / f"{EPOCH_FILE}.part"
     part.write_bytes(msgspec.json.encode({"epoch_ns": epoch_ns}))
     part.replace(folder / EPOCH_FILE)
+
+
+def refuse_second_load(plan: LoadPlan) -> None:
+    """Raises :class:`~harness.core.errors.UsageError` where a load has begun on this plan already.
+
+    A second one would send the Idempotency-Keys of the first, and be answered, quickly, from sagas that have ended.
+    """
+    folder = Path(plan.spool_dir)
+    if (folder / EPOCH_FILE).exists() or any(folder.glob(LOAD_SPOOLS)):
+        raise UsageError(
+            [
+                Problem(
+                    "spool_dir",
+                    plan.spool_dir,
+                    "a plan serves one load, and a load has begun on this one: for another test start `sagastorm up` "
+                    "again, or leave --sagastorm-plan out, and each test gets a system of its own",
+                )
+            ]
+        )
 
 
 def _problems(plan: LoadPlan) -> list[Problem]:

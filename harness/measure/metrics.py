@@ -1,7 +1,7 @@
 """The Prometheus metrics of every process, declared once.
 
-The report's rates and counts come from these series, sampled once a second, so what Prometheus would scrape and what
-the report says are the same numbers. Labels have few values; saga ids belong in records, never here.
+Retries, duplicates, AWS calls, CPU and queue depths in the report come from these series, sampled once a second; what
+it says of sagas comes from the clients' own records, which are exact, and must agree with the counts here. Labels have few values; saga ids belong in records, never here.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Metrics:
             self._retries.labels(*self._base, layer).inc(retries)
 
     def queue(self, name: str, state: str, messages: int) -> None:
-        """A queue holds this many messages that are ``visible``, ``in_flight``, ``delayed`` or ``dead``."""
+        """A queue holds this many messages that are ``visible``, ``in_flight`` or ``delayed``."""
         self._queue.labels(*self._base, name, state).set(messages)
 
     def fault(self, name: str) -> None:

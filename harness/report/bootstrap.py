@@ -13,7 +13,6 @@ from harness.report.quantiles import Floats
 from harness.report.run_data import BlockData
 
 RESAMPLES = 2_000
-SLICE_S = 1.0
 _CELLS = 4_000_000
 """Upper bound for resamples x sagas worked on at once: some tens of megabytes, however long the run was."""
 
@@ -55,22 +54,27 @@ Statistic = Callable[[Drawn], Floats]
 """One number for every row of weights."""
 
 
-def slices(blocks: Sequence[BlockData]) -> Slices:
+def slice_count(duration_s: float, slice_s: float) -> int:
+    """How many slices a block of this duration has; the last one may be short."""
+    return int(np.ceil(duration_s / slice_s))
+
+
+def slices(blocks: Sequence[BlockData], slice_s: float) -> Slices:
     """Cut the sagas of blocks into slices of their schedule, block after block."""
-    counts = [int(np.ceil(data.block.duration_s / SLICE_S)) for data in blocks]
+    counts = [slice_count(data.block.duration_s, slice_s) for data in blocks]
     offsets = np.concatenate([[0], np.cumsum(counts)])
     total = int(offsets[-1])
     where, compensated, in_load = [], [], []
     for data, count, offset in zip(blocks, counts, offsets[:-1].tolist(), strict=True):
         scheduled = np.array([row.scheduled_s for row in data.ended], dtype=float)
-        where.append(np.clip((scheduled // SLICE_S).astype(np.int64), 0, count - 1) + offset)
+        where.append(np.clip((scheduled // slice_s).astype(np.int64), 0, count - 1) + offset)
         compensated.append(np.array([row.outcome == "compensated" for row in data.ended], dtype=bool))
         in_load.append(data.ended_s <= data.block.duration_s)
     slice_of = np.concatenate(where)
     completion_ms = np.concatenate([data.completion_ms for data in blocks])
     order = np.argsort(completion_ms, kind="stable")
     lengths = [
-        min(SLICE_S, data.block.duration_s - number * SLICE_S)
+        min(slice_s, data.block.duration_s - number * slice_s)
         for data, count in zip(blocks, counts, strict=True)
         for number in range(count)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.audit.auditor import Audit
 from harness.report.figures import NO_BLOCK, NO_END, Figure, Missing
@@ -17,7 +18,7 @@ from harness.report.run_data import (
     SUPPRESSED,
     BlockData,
 )
-from harness.report.series import Track, cores_busy, counted, cpu_seconds
+from harness.report.series import Track, cores_busy, counted, cpu_seconds, span_s
 
 LAYERS = ("sdk", "delivery", "stepfunctions")
 OPTIONAL_LAYERS = ("stepfunctions",)
@@ -50,7 +51,13 @@ def _amplification(blocks: Sequence[BlockData], layer: str) -> Figure:
 
 
 def duplicates(blocks: Sequence[BlockData], audits: Sequence[Audit]) -> tuple[Figure, Figure]:
-    """(delivered, suppressed): from the series, and effects that the audit found applied again as delivered."""
+    """(delivered, suppressed).
+
+    A worker counts a delivery that its participant answered from the idempotency record under both series at once: by
+    construction they are equal, so what the workers counted is one fact, the duplicates suppressed. Delivered beyond
+    them are those that nothing suppressed. A worker cannot know them; they are the effects that the audit found
+    applied again (:data:`APPLIED_TWICE`).
+    """
     if not blocks:
         return NO_BLOCK, NO_BLOCK
     unseen = _unseen(blocks, "worker")
@@ -88,11 +95,32 @@ def cpu_ms_per_saga(blocks: Sequence[BlockData]) -> Figure:
     return _per_saga(blocks, 1000 * seconds)
 
 
-def machine_busy_share(data: BlockData, cores: int) -> float | None:
-    """Share of all processors that was busy over the load of a block, whoever used them."""
+@dataclass(frozen=True)
+class MachineLoad:
+    """How busy the processors were over the load of a block, as shares of all of them."""
+
+    busy: float
+    """Whoever used them."""
+    ours: float
+    """Used by the processes of this run, the backend among them."""
+
+    @property
+    def foreign(self) -> float:
+        """Used by anything else on the machine."""
+        return max(0.0, self.busy - self.ours)
+
+
+def machine_load(data: BlockData, cores: int) -> MachineLoad | None:
+    """``None`` where the machine was not measured, or the number of its processors is not known."""
     load_s = data.block.load_ended_s or data.block.duration_s
-    busy = [cores_busy(track, load_s) for track in data.of_kind(MACHINE_CPU)]
-    return busy[0] / cores if busy and busy[0] is not None and cores else None
+    for track in data.of_kind(MACHINE_CPU):
+        span, busy = span_s(track, load_s), cores_busy(track, load_s)
+        if span is None or busy is None or not cores:
+            return None
+        # By the machine's own span: a process that was killed in it used its processors for a part of it only.
+        ours_s = sum(cpu_seconds(process, *span) for process in data.of_kind(CPU))
+        return MachineLoad(busy / cores, ours_s / (span[1] - span[0]) / cores)
+    return None
 
 
 def _per_saga(blocks: Sequence[BlockData], amount: float) -> Figure:

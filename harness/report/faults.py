@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from harness.history.records import FaultRow
 from harness.history.run_file import RunFile
 from harness.report.run_data import BlockData, RunData
 
 Arrival = tuple[int, int]
 """(round, number of the arrival): the same saga in every topology."""
+COLLATERAL = "in the same batch"
+"""How the detail of a row begins whose saga no fault chose: its entry shared a call with one that was struck."""
+SCHEDULED = ("schedule", "arrival")
+"""(worker, step) of a row that was written before the load: an arrival in the window of a surge."""
 
 
 class PlannedFault(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,9 +48,32 @@ def fault_names(data: RunData) -> list[str]:
 
 
 def fired(data: RunData, topology: str) -> dict[str, int]:
-    """Strikes of every fault on a topology, over its complete blocks; 0 for one that never struck."""
-    struck = Counter(row.fault for block in data.complete(topology) for row in block.faults)
-    return {fault: struck[fault] for fault in fault_names(data)}
+    """Strikes of every fault on a topology, over its complete blocks; 0 for one that never struck.
+
+    Sagas that were hit only since they shared a call with a struck one are not counted. The rows of a surge are what
+    was scheduled, not what was seen: they count if the ingress accepted one of those arrivals at least.
+    """
+    blocks = data.complete(topology)
+    return {fault: len(_strikes(blocks, fault)) for fault in fault_names(data)}
+
+
+def _strikes(blocks: Sequence[BlockData], fault: str) -> list[tuple[BlockData, FaultRow]]:
+    struck = [(block, row) for block in blocks for row in block.faults if row.fault == fault and not _collateral(row)]
+    if all(_scheduled(row) for _, row in struck) and not any(_accepted(block, row) for block, row in struck):
+        return []
+    return struck
+
+
+def _collateral(row: FaultRow) -> bool:
+    return (row.detail or "").startswith(COLLATERAL)
+
+
+def _scheduled(row: FaultRow) -> bool:
+    return (row.worker, row.step) == SCHEDULED
+
+
+def _accepted(block: BlockData, row: FaultRow) -> bool:
+    return row.arrival in block.accepted
 
 
 @dataclass(frozen=True)
@@ -57,6 +84,10 @@ class Trouble:
     fired: dict[str, int]
     """Strikes over all complete blocks; one saga can be struck more often than once."""
     struck: dict[str, frozenset[Arrival]]
+    scheduled: bool
+    """Its strikes are scheduled arrivals."""
+    collateral: dict[str, int]
+    """Further sagas that shared a batched call with a struck one, over all complete blocks."""
 
     @property
     def common(self) -> frozenset[Arrival]:
@@ -89,6 +120,8 @@ def same_trouble(data: RunData) -> list[Trouble]:
             fault,
             fired={topology: counts[topology][fault] for topology in blocks},
             struck={topology: _struck(of_one, fault, shared) for topology, of_one in blocks.items()},
+            scheduled=any(_scheduled(row) for block in data.blocks for row in block.faults if row.fault == fault),
+            collateral={topology: _collateral_sagas(of_one, fault) for topology, of_one in blocks.items()},
         )
         for fault in fault_names(data)
     ]
@@ -97,8 +130,12 @@ def same_trouble(data: RunData) -> list[Trouble]:
 def _struck(blocks: Sequence[BlockData], fault: str, rounds: set[int]) -> frozenset[Arrival]:
     return frozenset(
         (block.block.round, row.arrival)
-        for block in blocks
-        if block.block.round in rounds
-        for row in block.faults
-        if row.fault == fault and row.arrival >= 0
+        for block, row in _strikes(blocks, fault)
+        if block.block.round in rounds and row.arrival >= 0
     )
+
+
+def _collateral_sagas(blocks: Sequence[BlockData], fault: str) -> int:
+    rows = [(block.block.block, row) for block in blocks for row in block.faults if row.fault == fault]
+    struck = {(number, row.arrival) for number, row in rows if not _collateral(row)}
+    return len({(number, row.arrival) for number, row in rows if _collateral(row)} - struck)

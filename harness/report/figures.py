@@ -18,10 +18,15 @@ PRE_STORM_SAGAS = 20
 
 @dataclass(frozen=True)
 class Missing:
-    """No number, and why. ``expected``: it is in the nature of the run, so nobody needs to be told."""
+    """No number, and why.
+
+    ``expected``: it is in the nature of the run, so nobody needs to be told. ``longer_than_s``: it was looked for this
+    long and not seen; that is more than not being measured.
+    """
 
     why: str
     expected: bool = False
+    longer_than_s: int | None = None
 
 
 Figure = float | Missing
@@ -111,7 +116,7 @@ def recovery_s(blocks: Sequence[BlockData]) -> Figure:
     figures = [_recovery_of_block(data) for data in blocks]
     missing = [figure for figure in figures if isinstance(figure, Missing)]
     if missing:
-        return next((figure for figure in missing if not figure.expected), missing[0])
+        return max(missing, key=lambda each: (each.longer_than_s or 0, not each.expected))
     return max(figure for figure in figures if not isinstance(figure, Missing))
 
 
@@ -136,7 +141,9 @@ def _recovery_of_block(data: BlockData) -> Figure:
     for second in range(seconds - RECOVERED_FOR_S + 1):
         if all(back[second : second + RECOVERED_FOR_S]):
             return float(second)
-    return Missing(f"{data.name} did not get back to {band_ms:.0f} ms within {seconds} s after the storm")
+    return Missing(
+        f"{data.name} did not get back to {band_ms:.0f} ms within {seconds} s after the storm", longer_than_s=seconds
+    )
 
 
 def _median_by_second(data: BlockData, from_s: float, seconds: int) -> list[float | None]:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from harness.core.verdict import RunVerdict
 from harness.report import charts
-from harness.report.compare import COVERS, Comparison, Difference
+from harness.report.compare import UNCLEAR, Comparison, Difference, covers
 from harness.report.faults import Trouble, storm_name
 from harness.report.figures import Outcomes
 from harness.report.model import Report
@@ -30,7 +30,9 @@ from harness.report.tables import (
     anomaly_rows,
     backend,
     block_rows,
+    collateral_lines,
     comparison_rows,
+    fault_label,
     headlines,
     hop_rows,
     machine_line,
@@ -39,7 +41,7 @@ from harness.report.tables import (
     sagas_in_common,
     spread_line,
 )
-from harness.report.wording import amplified, count, in_units, plain, told
+from harness.report.wording import amplified, count, in_units, number, plain, told
 
 HERE = Path(__file__).parent / "html"
 SIGNS = {RunVerdict.PASS: "\N{CHECK MARK}", RunVerdict.FAIL: "\N{BALLOT X}", RunVerdict.INCONCLUSIVE: "?"}
@@ -79,7 +81,8 @@ def _head(report: Report) -> dict[str, Any]:
         "checks": len(report.judgement.checks),
         "notes": [*report.figure_notes, *report.judgement.remarks],
         "comparisons": [_comparison(comparison) for comparison in report.comparisons],
-        "covers": COVERS,
+        "covers": covers(report.comparisons),
+        "unclear": UNCLEAR,
         "files": _files(),
     }
 
@@ -106,6 +109,7 @@ def _tables(report: Report) -> dict[str, Any]:
         "outcomes": [{"topology": name, "parts": _parts(counts)} for name, counts in report.outcomes.items()],
         "amplification": _amplification(report),
         "faults": [_fault(trouble) for trouble in report.trouble],
+        "collateral": collateral_lines(report),
         "anomalies": anomaly_rows(report),
         "no_anomaly": no_anomaly_line(report),
         "audit_notes": [f"block {audit.block + 1}: {note}" for audit in report.audits for note in audit.notes],
@@ -118,7 +122,7 @@ def _tables(report: Report) -> dict[str, Any]:
             for event in data.events
         ],
         "hops": hop_rows(report),
-        "call_cpu_ms": "" if instrument is None else f"{instrument.call_cpu_ms:.2f}",
+        "call_cpu_ms": "" if instrument is None else number(instrument.call_cpu_ms),
         "facts": _facts(report),
         "again": again(report),
         "storm_json": msgspec.json.format(msgspec.json.encode(report.run.storm), indent=2).decode(),
@@ -217,9 +221,9 @@ def _parts(counts: Outcomes | None) -> list[dict[str, Any]]:
     }
     total = sum(parts.values())
     return [
-        {"label": label, "count": count(number), "share": round(100 * number / total, 1)}
-        for label, number in parts.items()
-        if number
+        {"label": label, "count": count(amount), "share": round(100 * amount / total, 1)}
+        for label, amount in parts.items()
+        if amount
     ]
 
 
@@ -245,7 +249,7 @@ def _amplification(report: Report) -> list[dict[str, Any]]:
 def _fault(trouble: Trouble) -> dict[str, Any]:
     unequal = [] if trouble.same else [(topology, trouble.only(topology)) for topology in trouble.struck]
     return {
-        "name": trouble.fault,
+        "name": fault_label(trouble),
         "fired": [count(fired) for fired in trouble.fired.values()],
         "common": sagas_in_common(trouble),
         "unequal": [{"topology": topology, "sagas": _arrivals(only)} for topology, only in unequal],

@@ -7,6 +7,7 @@ Every check is a function of saved data and says in one sentence what it found a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
 from harness.core.verdict import RunVerdict, Verdict
 from harness.report.agreement import agreement
 from harness.report.compare import same_load
-from harness.report.costs import machine_busy_share
+from harness.report.costs import machine_load
 from harness.report.faults import fired, planned_faults
 from harness.report.quantiles import nearest_rank
 from harness.report.run_data import CPU, BlockData, RunData
@@ -26,9 +27,10 @@ from harness.report.series import cores_busy
 LAG_P99_LIMIT_MS = 250.0
 """How late the load generator may send, at its p99. Completion counts from the scheduled start, so a late sender shows
 up as a slow topology; a quarter of a second is the size of the differences that runs are made to tell."""
-DROPPED_LIMIT = 0.01
-"""Share of arrivals that may be dropped. What is dropped would have met the longest queues: above one in a hundred,
-the p99 that is left is not the p99 that users would have seen."""
+UNSERVED_LIMIT = 0.01
+"""Share of arrivals that may be dropped, rejected or left without an answer. They would have met the longest queues:
+above one in a hundred, the p99 that is left is not the p99 that users would have seen, and a front door that turns
+many away looks fast."""
 BACKEND_CPU_LIMIT = 0.95
 """Cores that the emulator's one process may keep busy over the load. It runs Python, so it cannot use more than one;
 near that, the queue in front of it is what gets measured."""
@@ -36,6 +38,10 @@ near that, the queue in front of it is what gets measured."""
 MACHINE_BUSY_LIMIT = 0.9
 """Share of all processors that may be busy over the load, with our processes and everybody else's. Above it processes
 wait for each other, the one that needs most waits longest, and which topology looks slower is a matter of luck."""
+FOREIGN_DIFFERENCE_LIMIT = 0.1
+"""By how much the share of all processors that others used may differ between the blocks of one round. A block is
+compared with its round; on a machine of two cores this is a fifth of one, which is enough to make a topology look
+slower that is not."""
 
 NOTES_TOLD = 3
 """Notes of an audit that a reason repeats; the report lists them all."""
@@ -99,13 +105,15 @@ class Judgement:
 def judge(data: RunData, audits: Sequence[Audit]) -> Judgement:
     """Look at everything; a run is judged by all of its checks, not by the first that fails."""
     by_block = {audit.block: audit for audit in audits}
-    checks = [_all_blocks_ran(data), *_same_load(data)]
+    checks = [_all_blocks_ran(data), *_had_turns(data), *_same_load(data), *_same_foreign_load(data)]
     for block in data.blocks:
         audited = _audited(block, by_block.get(block.block.block))
         checks.append(_ran_to_its_end(block))
         if block.block.state == "complete":
             checks.append(audited)
             checks.extend(rule(block) for rule in BLOCK_RULES)
+            if audited.verdict is not Verdict.INVALID:
+                checks.append(_ends_known(block))
             checks.append(_backend_not_saturated(block, embedded=data.run.settings.endpoints is None))
             checks.append(_machine_not_crowded(block, data.cores))
         elif audited.verdict is Verdict.INVALID:
@@ -127,6 +135,41 @@ def _all_blocks_ran(data: RunData) -> Check:
         "run",
         complete >= planned,
         f"{complete} of {planned} planned blocks ran to their end, so the topologies did not get equal turns.",
+    )
+
+
+def _had_turns(data: RunData) -> list[Check]:
+    settings = data.run.settings
+    return [
+        _check(
+            "had-a-turn",
+            topology,
+            chr(ord("A") + number) in settings.interleave,
+            f"{topology} had no block in {settings.interleave}, so there is nothing to say of it.",
+        )
+        for number, topology in enumerate(settings.topologies)
+    ]
+
+
+def _same_foreign_load(data: RunData) -> list[Check]:
+    rounds: dict[int, list[tuple[float, str]]] = {}
+    for block in data.blocks:
+        load = machine_load(block, data.cores)
+        # A backend that was not measured would pass for somebody else's program, and topologies load it unequally.
+        if block.block.state == "complete" and load is not None and block.of_kind(CPU, "backend"):
+            rounds.setdefault(block.block.round, []).append((load.foreign, block.name))
+    return [_foreign_load_of_round(number, shares) for number, shares in sorted(rounds.items()) if len(shares) > 1]
+
+
+def _foreign_load_of_round(number: int, shares: list[tuple[float, str]]) -> Check:
+    (least, quiet), (most, busy) = min(shares), max(shares)
+    return _check(
+        "same-foreign-load",
+        f"round {number + 1}",
+        most - least <= FOREIGN_DIFFERENCE_LIMIT,
+        f"round {number + 1}: other programs used {most:.0%} of the machine in {busy} and {least:.0%} in {quiet} "
+        f"({100 * (most - least):.0f} percentage points apart, limit {100 * FOREIGN_DIFFERENCE_LIMIT:.0f}): its "
+        "blocks did not have the same machine.",
     )
 
 
@@ -196,16 +239,37 @@ def _something_ended(data: BlockData) -> Check:
     )
 
 
-def _few_dropped(data: BlockData) -> Check:
-    dropped = sum(row.status == "dropped" for row in data.sagas)
-    share = dropped / len(data.sagas) if data.sagas else 0.0
+UNSERVED = {
+    "dropped": "dropped by the load generator",
+    "rejected": "rejected by the ingress",
+    "error": "without an answer",
+}
+"""In words, what became of an arrival that was not accepted."""
+
+
+def _few_unserved(data: BlockData) -> Check:
+    counts = Counter(row.status for row in data.sagas)
+    kinds = [f"{counts[status]} {words}" for status, words in UNSERVED.items() if counts[status]]
+    unserved = sum(counts[status] for status in UNSERVED)
+    share = unserved / len(data.sagas) if data.sagas else 0.0
     sentence = (
-        f"{data.name}: the load generator dropped {dropped} of {len(data.sagas)} arrivals ({share:.2%}, "
-        f"limit {DROPPED_LIMIT:.0%})"
+        f"{data.name}: {unserved} of {len(data.sagas)} arrivals were not served ({share:.2%}, limit "
+        f"{UNSERVED_LIMIT:.0%}): {', '.join(kinds)}."
     )
-    if share > DROPPED_LIMIT:
-        return Check("few-dropped", data.name, Verdict.UNKNOWN, f"{sentence}: it was saturated.")
-    return Check("few-dropped", data.name, Verdict.VALID, f"{sentence}." if dropped else None)
+    if share > UNSERVED_LIMIT:
+        return Check("few-unserved", data.name, Verdict.UNKNOWN, sentence)
+    return Check("few-unserved", data.name, Verdict.VALID, sentence if unserved else None)
+
+
+def _ends_known(data: BlockData) -> Check:
+    """Of a block that was not drained it has been said already that sagas may have ended unseen."""
+    count = len(data.unresolved)
+    return _check(
+        "ends-known",
+        data.name,
+        count == 0 or data.block.drained is not True,
+        f"{data.name}: {count} {'saga has' if count == 1 else 'sagas have'} no known end.",
+    )
 
 
 def _sent_on_time(data: BlockData) -> Check:
@@ -237,7 +301,7 @@ BLOCK_RULES: tuple[Callable[[BlockData], Check], ...] = (
     _drained,
     _recorded,
     _something_ended,
-    _few_dropped,
+    _few_unserved,
     _sent_on_time,
     _series_agree,
 )
@@ -263,18 +327,15 @@ def _backend_not_saturated(data: BlockData, *, embedded: bool) -> Check:
 
 def _machine_not_crowded(data: BlockData, cores: int) -> Check:
     rule = "machine-not-crowded"
-    busy = machine_busy_share(data, cores)
-    if busy is None:
+    load = machine_load(data, cores)
+    if load is None:
         return Check(rule, data.name, Verdict.VALID, f"{data.name}: how busy the machine was is not known.")
-    load_s = data.block.load_ended_s or data.block.duration_s
-    ours = sum(cores_busy(track, load_s) or 0.0 for track in data.of_kind(CPU)) / cores
     return _check(
         rule,
         data.name,
-        busy <= MACHINE_BUSY_LIMIT,
-        f"{data.name}: the machine's {cores} cores were {busy:.0%} busy over the load (limit "
-        f"{MACHINE_BUSY_LIMIT:.0%}), {ours:.0%} with this run: its times are those of a crowded "
-        "machine.",
+        load.busy <= MACHINE_BUSY_LIMIT,
+        f"{data.name}: the machine's {cores} cores were {load.busy:.0%} busy over the load (limit "
+        f"{MACHINE_BUSY_LIMIT:.0%}), {load.ours:.0%} with this run: its times are those of a crowded machine.",
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report.compare import COVERS
+from harness.report.compare import UNCLEAR, covers
 from harness.report.faults import storm_name
 from harness.report.model import Report
 from harness.report.tables import (
     again,
     anomaly_rows,
     backend,
+    collateral_lines,
     comparison_rows,
     conclusion,
     fault_rows,
@@ -59,14 +60,16 @@ def _comparison(report: Report) -> list[str]:
         for row in comparison_rows(report)
     ]
     table = _table(("", *report.topologies, *differences), rows)
-    return [*table, "", f"{COVERS} `~`: the interval leaves room for no difference. `-`: not measured.", ""]
+    return [*table, "", f"{covers(report.comparisons)} `~`: {UNCLEAR}. `-`: not measured.", ""]
 
 
 def _faults(report: Report) -> list[str]:
     rows = [(fault, *fired, common) for fault, fired, common in fault_rows(report)]
     if not rows:
         return []
-    return ["## Faults", "", *_table(("fault", *report.topologies, "same sagas"), rows), ""]
+    more = [f"- {_escaped(line)}" for line in collateral_lines(report)]
+    table = _table(("fault", *report.topologies, "same sagas"), rows)
+    return ["## Faults", "", *table, "", *([*more, ""] if more else [])]
 
 
 def _anomalies(report: Report) -> list[str]:

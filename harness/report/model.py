@@ -8,9 +8,18 @@ from dataclasses import dataclass
 from harness.audit.auditor import Audit
 from harness.history.run_file import RunFile
 from harness.report.compare import Comparison, compare
-from harness.report.costs import machine_busy_share
+from harness.report.costs import machine_load
 from harness.report.faults import Trouble, same_trouble
-from harness.report.figures import Missing, Outcomes, compensation_rate, completion_quantile, outcomes, throughput_per_s
+from harness.report.figures import (
+    Figure,
+    Missing,
+    Outcomes,
+    compensation_rate,
+    completion_quantile,
+    outcomes,
+    recovery_s,
+    throughput_per_s,
+)
 from harness.report.judge import Judgement, judge
 from harness.report.quantiles import QUANTILES
 from harness.report.run_data import BlockData, RunData
@@ -60,6 +69,8 @@ class Report:
     spreads: tuple[Spread, ...]
     outcomes: dict[str, Outcomes | None]
     """What became of each topology's arrivals."""
+    recovery: dict[str, Figure]
+    """Seconds, or why there are none: a topology that did not recover is another thing than one not measured."""
 
     @property
     def run(self) -> RunFile:
@@ -91,11 +102,13 @@ def make_report(data: RunData, audits: Sequence[Audit]) -> Report:
         blocks=blocks,
         spreads=tuple(_spread(topology, blocks) for topology in data.topologies),
         outcomes={topology: outcomes(data.complete(topology)) for topology in data.topologies},
+        recovery={topology: recovery_s(data.complete(topology)) for topology in data.topologies},
     )
 
 
 def _block_figures(data: BlockData, cores: int) -> BlockFigures:
     block = data.block
+    machine = machine_load(data, cores)
     complete = [data] if block.state == "complete" else []
     times = (block.load_ended_s, block.drained_s) if block.drained else (None, None)
     drained = times[1] - times[0] if times[0] is not None and times[1] is not None else None
@@ -112,7 +125,7 @@ def _block_figures(data: BlockData, cores: int) -> BlockFigures:
         compensation_rate=_number(compensation_rate(complete)),
         drained_after_s=drained,
         dead_letters=block.dead_letters,
-        machine_busy=machine_busy_share(data, cores),
+        machine_busy=None if machine is None else machine.busy,
     )
 
 

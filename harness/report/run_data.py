@@ -47,6 +47,11 @@ class BlockData:
         return [row for row in self.sagas if row.outcome is not None and row.completion_ms is not None]
 
     @cached_property
+    def accepted(self) -> frozenset[int]:
+        """Numbers of the arrivals that the ingress took."""
+        return frozenset(row.arrival for row in self.sagas if row.status == "accepted")
+
+    @cached_property
     def unresolved(self) -> list[SagaRow]:
         """Sagas that were started, or may have been (status ``error``), and whose end is not known."""
         return [row for row in self.sagas if row.status in ("accepted", "error") and row.outcome is None]

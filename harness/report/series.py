@@ -71,16 +71,23 @@ def counted(track: Track) -> float:
     return track.increase(track.value_at(0.0) or 0.0)
 
 
-def cpu_seconds(track: Track) -> float:
-    """CPU time that a process used from the start of the load on, drain included.
+def cpu_seconds(track: Track, from_s: float = 0.0, until_s: float = float("inf")) -> float:
+    """CPU time that a process used from the start of the load (or ``from_s``) on, drain included.
 
     Unlike a labelled counter, CPU time is above zero when it is first read: a process that was there at the start
     counts from its first sample, one that came later (a restarted one) from zero, for its start is part of the cost.
     """
-    base = track.value_at(0.0)
+    base = track.value_at(from_s)
     if base is None:
         base = float(track.values[0]) if track.times_s[0] < STARTED_WITH_THE_BLOCK_S else 0.0
-    return track.increase(base)
+    return track.increase(base, from_s, until_s)
+
+
+def span_s(track: Track, until_s: float) -> tuple[float, float] | None:
+    """When the samples nearest to the start of the load and to ``until_s`` were taken; ``None`` without two samples."""
+    first = max(0, int(np.searchsorted(track.times_s, 0.0, side="right")) - 1)
+    last = int(np.searchsorted(track.times_s, until_s, side="right")) - 1
+    return (float(track.times_s[first]), float(track.times_s[last])) if last > first else None
 
 
 def cores_busy(track: Track, until_s: float) -> float | None:
@@ -89,9 +96,8 @@ def cores_busy(track: Track, until_s: float) -> float | None:
     Between the samples nearest to the start of the load and to ``until_s``, by the time that lies between *them*: on a
     busy machine samples come late, and a second too many would make it look busier still. ``None`` without two samples.
     """
-    first = max(0, int(np.searchsorted(track.times_s, 0.0, side="right")) - 1)
-    last = int(np.searchsorted(track.times_s, until_s, side="right")) - 1
-    if last <= first:
+    span = span_s(track, until_s)
+    if span is None:
         return None
-    used_s = track.increase(float(track.values[first]), float(track.times_s[first]), float(track.times_s[last]))
-    return used_s / float(track.times_s[last] - track.times_s[first])
+    from_s, to_s = span
+    return track.increase(track.value_at(from_s) or 0.0, from_s, to_s) / (to_s - from_s)

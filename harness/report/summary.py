@@ -11,8 +11,6 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.audit.auditor import Audit
-from harness.history.history import History
-from harness.history.run_file import RunFile
 from harness.report.costs import aws_calls_per_saga, cpu_ms_per_saga, duplicates, retry_amplification
 from harness.report.faults import fired, storm_name
 from harness.report.figures import (
@@ -24,9 +22,9 @@ from harness.report.figures import (
     recovery_s,
     throughput_per_s,
 )
-from harness.report.judge import Judgement, judge
+from harness.report.judge import Judgement
 from harness.report.quantiles import QUANTILES
-from harness.report.run_data import RunData, read_run
+from harness.report.run_data import RunData
 
 SCHEMA = "sagastorm.summary/1"
 
@@ -50,9 +48,11 @@ class CompletionMs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliveries of a step that was already recorded, and those of them that the idempotency record answered.
+    """Deliveries of a step that had been handled before.
 
-    An effect that the audit found applied more often than once was delivered and not suppressed.
+    ``suppressed``: those that a participant answered from its idempotency record, as its worker counted them.
+    ``delivered``: the suppressed ones, and the effects that the audit found applied more often than once. With a
+    clean audit the two are equal by construction: they differ by what the audit found.
     """
 
     delivered: int | None
@@ -69,7 +69,7 @@ class TopologySummary(msgspec.Struct, frozen=True, kw_only=True):
     out, since with it every topology that loses nothing would show the rate of the arrivals.
     ``compensation_rate``: compensated / (completed + compensated).
     ``retry_amplification``: attempts / (attempts - retries) by layer; ``total`` is the product of those measured.
-    ``faults``: strikes, 0 for a fault of the storm that never struck. ``anomalies``: how often, by name.
+    ``faults``: strikes, see :func:`harness.report.faults.fired`; 0 for a fault of the storm that never struck. ``anomalies``: how often, by name.
     ``recovery_s``: see :func:`harness.report.figures.recovery_s`.
     ``aws_calls_per_saga``: calls of workers and ingress, SDK retries not counted, by ended saga.
     ``cpu_ms_per_saga``: CPU time of workers, ingress, load generator and harness from the start of the load, by ended
@@ -111,14 +111,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     topologies: dict[str, TopologySummary]
 
 
-def summarize(run: RunFile, history: History, audits: Sequence[Audit]) -> Summary:
-    """Measure and judge a run. Reads only; the same history always gives the same summary."""
-    data = read_run(run, history)
-    return summarize_data(data, audits, judge(data, audits))
-
-
 def summarize_data(data: RunData, audits: Sequence[Audit], judgement: Judgement) -> Summary:
-    """As :func:`summarize`, of a run that has been read and judged."""
+    """Measure a run that has been read and judged. The same history always gives the same summary."""
     run = data.run
     missing: list[str] = []
     topologies = {name: _topology(data, name, audits, missing) for name in data.topologies}

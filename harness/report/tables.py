@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from harness.history.run_file import RunFile
 from harness.report.compare import Comparison, Difference
 from harness.report.faults import Trouble
-from harness.report.figures import Outcomes
+from harness.report.figures import Figure, Outcomes
 from harness.report.model import BlockFigures, Report
-from harness.report.summary import TopologySummary
+from harness.report.summary import Duplicates, TopologySummary
 from harness.report.wording import (
     NOT_MEASURED,
     amplified,
@@ -20,6 +20,7 @@ from harness.report.wording import (
     plain,
     ratio,
     ratio_interval,
+    recovered,
     signed,
 )
 
@@ -42,9 +43,17 @@ class Row:
 
 
 @dataclass(frozen=True)
+class _Seen:
+    """What the summary has no key for."""
+
+    outcomes: Outcomes | None
+    recovery: Figure
+
+
+@dataclass(frozen=True)
 class _Line:
     label: str
-    cell: Callable[[TopologySummary, Outcomes | None], str]
+    cell: Callable[[TopologySummary, _Seen], str]
     metric: str | None = None
     starts_group: bool = False
 
@@ -54,7 +63,10 @@ def comparison_rows(report: Report) -> list[Row]:
     return [
         Row(
             line.label,
-            tuple(line.cell(figures, report.outcomes[topology]) for topology, figures in report.topologies.items()),
+            tuple(
+                line.cell(figures, _Seen(report.outcomes[topology], report.recovery[topology]))
+                for topology, figures in report.topologies.items()
+            ),
             tuple(comparison.of(line.metric) if line.metric else None for comparison in report.comparisons),
             line.starts_group,
         )
@@ -62,7 +74,13 @@ def comparison_rows(report: Report) -> list[Row]:
     ]
 
 
-def _amplification(layer: str) -> Callable[[TopologySummary, Outcomes | None], str]:
+def _duplicates(found: Duplicates) -> str:
+    if found.suppressed is None or found.delivered is None:
+        return NOT_MEASURED
+    return f"{count(found.suppressed)} of {count(found.delivered)}"
+
+
+def _amplification(layer: str) -> Callable[[TopologySummary, _Seen], str]:
     return lambda topology, _: amplified(topology.retry_amplification[layer])
 
 
@@ -72,19 +90,18 @@ _LINES = (
     _Line("completion p99", lambda t, _: measured(t.completion_ms.p99, "ms"), "completion p99"),
     _Line("throughput", lambda t, _: measured(t.throughput_per_s, "/s"), "throughput"),
     _Line("compensation rate", lambda t, _: measured(t.compensation_rate, "%"), "compensation rate"),
-    _Line("recovery after storm", lambda t, _: NOT_MEASURED if t.recovery_s is None else f"{t.recovery_s:.0f} s"),
+    _Line("recovery after storm", lambda _, seen: recovered(seen.recovery)),
     _Line("scheduled", lambda t, _: count(t.scheduled), starts_group=True),
     _Line("  dropped", lambda t, _: count(t.dropped)),
-    _Line("  rejected", lambda _, o: count(o.rejected if o else None)),
-    _Line("  no answer", lambda _, o: count(o.errors if o else None)),
+    _Line("  rejected", lambda _, seen: count(seen.outcomes.rejected if seen.outcomes else None)),
+    _Line("  no answer", lambda _, seen: count(seen.outcomes.errors if seen.outcomes else None)),
     _Line("  accepted", lambda t, _: count(t.accepted)),
     _Line("    completed", lambda t, _: count(t.completed)),
     _Line("    compensated", lambda t, _: count(t.compensated)),
     _Line("    unresolved", lambda t, _: count(t.unresolved)),
     _Line("retry amplification", _amplification("total"), starts_group=True),
     *(_Line(f"  {name}", _amplification(layer)) for layer, name in LAYERS.items()),
-    _Line("duplicates delivered", lambda t, _: count(t.duplicates.delivered)),
-    _Line("  suppressed", lambda t, _: count(t.duplicates.suppressed)),
+    _Line("duplicates suppressed", lambda t, _: _duplicates(t.duplicates)),
     _Line("AWS calls per saga", lambda t, _: number(t.aws_calls_per_saga), starts_group=True),
     _Line("CPU per saga", lambda t, _: measured(t.cpu_ms_per_saga, "ms")),
 )
@@ -148,9 +165,24 @@ def hop_rows(report: Report) -> list[tuple[str, str, str, str]]:
 def fault_rows(report: Report) -> list[tuple[str, tuple[str, ...], str]]:
     """(fault, strikes by topology, what the struck sagas have in common)."""
     return [
-        (plain(trouble.fault), tuple(count(fired) for fired in trouble.fired.values()), sagas_in_common(trouble))
+        (fault_label(trouble), tuple(count(fired) for fired in trouble.fired.values()), sagas_in_common(trouble))
         for trouble in report.trouble
     ]
+
+
+def fault_label(trouble: Trouble) -> str:
+    """The fault's name, with a hint where its strikes are what was scheduled, not what a worker did."""
+    return plain(trouble.fault) + (" (scheduled)" if trouble.scheduled else "")
+
+
+def collateral_lines(report: Report) -> list[str]:
+    """A sentence for each fault that hit more sagas than it chose, as their entries shared a call with a chosen one."""
+    lines = []
+    for trouble in report.trouble:
+        told = [f"{count(sagas)} in {topology}" for topology, sagas in trouble.collateral.items() if sagas]
+        if told:
+            lines.append(f"{trouble.fault}: and more sagas in the same batched calls, not counted: {', '.join(told)}.")
+    return lines
 
 
 def sagas_in_common(trouble: Trouble) -> str:

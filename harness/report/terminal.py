@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core.verdict import RunVerdict
-from harness.report.compare import COVERS
+from harness.report.compare import UNCLEAR, covers
 from harness.report.faults import storm_name
 from harness.report.model import Report
 from harness.report.tables import (
@@ -26,6 +26,7 @@ from harness.report.tables import (
     anomaly_rows,
     backend,
     block_rows,
+    collateral_lines,
     comparison_rows,
     conclusion,
     fault_rows,
@@ -36,7 +37,7 @@ from harness.report.tables import (
     round_lines,
     spread_line,
 )
-from harness.report.wording import in_units, plain, told
+from harness.report.wording import in_units, measured, plain, told
 
 WIDE = 110
 """From here on differences are told in their own unit too."""
@@ -153,7 +154,7 @@ def _instrument(sheet: _Sheet, report: Report) -> None:
     for row in hop_rows(report):
         table.add_row(*_texts(row))
     sheet.show(table)
-    sheet.line(f"CPU of our process for one bare AWS call: {instrument.call_cpu_ms:.2f} ms", indent=2)
+    sheet.line(f"CPU of our process for one bare AWS call: {measured(instrument.call_cpu_ms, 'ms')}", indent=2)
 
 
 def _comparison(sheet: _Sheet, report: Report) -> None:
@@ -173,7 +174,7 @@ def _comparison(sheet: _Sheet, report: Report) -> None:
     sheet.show(table)
     if report.comparisons:
         sheet.line()
-        sheet.line(f"Differences: {COVERS} ~: the interval leaves room for no difference. -: not measured.", indent=2)
+        sheet.line(f"Differences: {covers(report.comparisons)} ~: {UNCLEAR}. -: not measured.", indent=2)
 
 
 def _difference_cells(row: Row, *, wide: bool) -> list[Text]:
@@ -205,6 +206,8 @@ def _faults(sheet: _Sheet, report: Report) -> None:
     for fault, fired, common in rows:
         table.add_row(*_texts([fault, *fired, common]))
     sheet.show(table)
+    for line in collateral_lines(report):
+        sheet.line(plain(line), indent=2)
 
 
 def _anomalies(sheet: _Sheet, report: Report) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.report.compare import Difference, Interval
+from harness.report.figures import Figure, Missing
 
 NOT_MEASURED = "-"
 ATTACHED = ("", "/s", "x")
 """Units that follow the number without a space."""
+MOST_DIGITS = 5
+"""After the point."""
 
 
 def plain(text: str) -> str:
@@ -15,12 +20,16 @@ def plain(text: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three figures or so, which is more than a run on a shared machine can tell apart."""
+    """Two or three figures, which is more than a run on a shared machine can tell apart."""
     if value is None:
         return NOT_MEASURED
     if abs(value) >= 100 or value == 0:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    # Hops of an emulator last hundredths of a millisecond: two figures of them, and an end to the noise of floats.
+    digits = min(MOST_DIGITS, max(2, 1 - math.floor(math.log10(abs(value)))))
+    return f"{value:.{digits}f}"
 
 
 def measured(value: float | None, unit: str) -> str:
@@ -76,7 +85,7 @@ def in_units(difference: Difference) -> str:
 
 
 def told(difference: Difference) -> str:
-    """The ratio with its interval; ``~`` in front where the interval does not leave "no difference" out."""
+    """The ratio with its interval; ``~`` in front where it is not clear (:attr:`.Difference.clear`)."""
     if difference.difference is None:
         return NOT_MEASURED
     bounds = ratio_interval(difference)
@@ -91,6 +100,13 @@ def _absolute(interval: Interval | None, unit: str) -> str:
     scale = 100 if unit == "%" else 1
     digits = 1 if max(abs(interval.low), abs(interval.high)) * scale < 100 else 0
     return f"{_signed(scale * interval.low, digits)} to {_signed(scale * interval.high, digits)}"
+
+
+def recovered(figure: Figure) -> str:
+    """Seconds; ``> 5 s`` where a topology was watched for 5 s after the storm and did not recover."""
+    if not isinstance(figure, Missing):
+        return f"{figure:.0f} s"
+    return NOT_MEASURED if figure.longer_than_s is None else f"> {figure.longer_than_s} s"
 
 
 def count(value: int | None) -> str:

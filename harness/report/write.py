@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sqlite3
 from pathlib import Path
 
 import msgspec
 
 from harness.audit.auditor import audit_run
+from harness.core.errors import RunNotFound
 from harness.core.saga import Saga
 from harness.history import run_file
 from harness.history.history import History
@@ -22,35 +23,30 @@ HISTORY = "history.sqlite"
 SUMMARY, PAGE, MARKDOWN, JUNIT = "summary.json", "report.html", "summary.md", "junit.xml"
 
 
-@dataclass(frozen=True)
-class Written:
-    """What a report was made of: the report, for whoever wants to show it."""
+def write_report(folder: Path, saga: Saga | None = None) -> Report:
+    """Audit, judge and report the run in ``folder``; returns the report for whoever wants to show it.
 
-    report: Report
-
-    @property
-    def summary(self) -> Summary:
-        """The content of ``summary.json``."""
-        return self.report.summary
-
-
-def write_report(folder: Path, saga: Saga | None = None) -> Written:
-    """Audit, judge and report the run in ``folder``.
-
-    The same saved run gives the same files. Raises :class:`~harness.core.errors.RunNotFound` where there is no run, and
-    what :func:`~harness.audit.auditor.audit_run` raises; ``saga`` is for sagas that are not installed.
+    The same saved run gives the same files. Raises what :func:`read_report` raises.
     """
     report = read_report(folder, saga)
     write_files(folder, report)
-    return Written(report)
+    return report
 
 
 def read_report(folder: Path, saga: Saga | None = None) -> Report:
-    """Everything that there is to say of the run in ``folder``; writes no report."""
-    audits = audit_run(folder, saga).blocks
-    # Not opened read-only: SQLite would leave the files of its write-ahead log behind in the run's folder.
-    with History(folder / HISTORY) as history:
-        return make_report(read_run(run_file.load(folder), history), audits)
+    """Everything that there is to say of the run in ``folder``; writes no report.
+
+    ``saga`` is for sagas that are not installed. Raises :class:`~harness.core.errors.RunNotFound` where there is no
+    run or it cannot be read, and :class:`~harness.core.errors.UsageError` for an unknown saga.
+    """
+    try:
+        audits = audit_run(folder, saga).blocks
+        # Not opened read-only: SQLite would leave the files of its write-ahead log behind in the run's folder.
+        with History(folder / HISTORY) as history:
+            data = read_run(run_file.load(folder), history)
+    except (sqlite3.Error, msgspec.DecodeError) as error:
+        raise RunNotFound(f"{folder}: {HISTORY} cannot be read: {error}") from error
+    return make_report(data, audits)
 
 
 def write_files(folder: Path, report: Report) -> None:

@@ -16,16 +16,17 @@ from prometheus_client import CollectorRegistry
 from chaos.injector import Port
 from harness import registry
 from harness.aws.clients import open_clients
-from harness.aws.gateway import Gateway
+from harness.aws.gateway import TRANSIENT, Gateway
 from harness.aws.tables import seed
 from harness.backends.base import Backend, Endpoints
 from harness.core.errors import BackendDied, EnvironmentFailure
+from harness.core.identity import KEY_VARIABLE
 from harness.core.saga import Saga, Workload
-from harness.deployment import KEY_VARIABLE, Control, Deployment
+from harness.deployment import Control, Deployment
 from harness.history.history import History
 from harness.history.records import Block, FaultRow
 from harness.history.spool import Spool
-from harness.load.arrivals import arrivals, digest, round_seed, workload_plan
+from harness.load.arrivals import LOAD_DIGEST, arrivals, digest, round_seed, workload_plan
 from harness.measure.exporter import start_exporter
 from harness.measure.metrics import Metrics
 from harness.run.collect import collect
@@ -35,7 +36,7 @@ from harness.run.progress import Teller
 from harness.run.sampler import Sampler, dead_letters
 from harness.run.turn import Turn
 from harness.topologies.base import Deployed
-from harness.topologies.deploy import deploy
+from harness.topologies.deploy import deploy, undeploy
 
 
 class SystemUnderTest:
@@ -51,6 +52,8 @@ class SystemUnderTest:
         self._control: Control | None = None
         self._fleet = Fleet(turn.targets_dir, turn.logs, {KEY_VARIABLE: turn.key}, self._said)
         self._sampling: asyncio.Task[None] | None = None
+        self._unsampled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Fails when the sampling does: a run without its series proves nothing."""
         self.ingress_url = ""
         self._windows = [(fault.name, fault.start_s, fault.end_s) for fault in turn.storm.faults]
         # Any address will do: only the schedule is asked for, and it does not depend on it.
@@ -87,6 +90,9 @@ class SystemUnderTest:
         )
         self._gateway = Gateway(clients, metrics)
         self._deployed: Deployed = await deploy(self._gateway, self._saga, topology, turn.namespace, turn.policy)
+        if turn.settings.endpoints is not None:
+            # An emulator of ours goes with its process; on somebody else's nothing of a block is left behind.
+            self._stack.push_async_callback(self._undeploy)
         await seed(self._gateway, turn.namespace, self._workload.initial_items())
         await self._start_fleet(self._deployment(endpoints))
         start_exporter(metrics_registry, turn.targets_dir, "harness")
@@ -103,11 +109,12 @@ class SystemUnderTest:
         )
 
     def begin(self, epoch_ns: int) -> None:
-        """The load starts at this monotonic time: the storm's clock runs, and samples are taken. May be said again."""
+        """The load starts at this monotonic time: the storm's clock runs, and samples are taken."""
         self._control = Control(epoch_ns=epoch_ns)
         self._fleet.steer(self._control)
         if self._sampling is None:
             self._sampling = asyncio.create_task(self._sampler.run())
+            self._sampling.add_done_callback(self._sampling_ended)
 
     def heal(self) -> None:
         """Lift all faults."""
@@ -119,9 +126,8 @@ class SystemUnderTest:
 
     async def guard(self, work: asyncio.Future[Any]) -> None:
         """Wait for ``work``; raises if the backend, a process or the sampling fails first."""
-        assert self._sampling is not None, "the load has not begun"
         died = asyncio.ensure_future(self._backend.died())
-        watched: set[asyncio.Future[Any]] = {work, died, self._fleet.failed, self._sampling}
+        watched: set[asyncio.Future[Any]] = {work, died, self._fleet.failed, self._unsampled}
         try:
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -133,8 +139,8 @@ class SystemUnderTest:
             raise BackendDied(died.result())
         if self._fleet.failed in done:
             raise EnvironmentFailure(self._fleet.failed.result())
-        if self._sampling in done:
-            self._sampling.result()
+        if self._unsampled in done:
+            self._unsampled.result()
         work.result()
 
     async def drain(self) -> None:
@@ -147,6 +153,7 @@ class SystemUnderTest:
     async def collect(self, *, state: str = "complete") -> None:
         """Stop the processes, take the last samples and read the tables."""
         await self._sampler.sample_once()
+        self._check_offered()
         letters = await dead_letters(self._gateway, self._deployed.queue_urls)
         await self._fleet.stop()
         turn = self.turn
@@ -181,6 +188,13 @@ class SystemUnderTest:
         arrived, ended = self._history.progress(self.turn.number)
         return f"{arrived} of {self._block.scheduled} arrivals, {ended} ended"
 
+    async def _undeploy(self) -> None:
+        topology = registry.topology(self.turn.topology)
+        try:
+            await undeploy(self._gateway, self._saga, topology, self.turn.namespace, self._deployed)
+        except TRANSIENT as error:
+            self._said(f"what the block made on the backend could not be removed: {error}")
+
     def _deployment(self, endpoints: Endpoints) -> Path:
         turn = self.turn
         path = turn.work_dir / "deployment.json"
@@ -214,6 +228,16 @@ class SystemUnderTest:
         )
         target = msgspec.json.decode((turn.targets_dir / f"{ingress.name}.json").read_bytes())
         self.ingress_url = f"http://{target[0]['targets'][0]}"
+
+    def _check_offered(self) -> None:
+        """The load generator says what it was about to send: had it been another load, nothing could be compared."""
+        for event in self._history.events(self.turn.number):
+            if event.what.startswith(LOAD_DIGEST) and event.what != f"{LOAD_DIGEST}{self._block.load_digest}":
+                raise EnvironmentFailure("the load generator did not offer the load that the seed decides")
+
+    def _sampling_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and not self._unsampled.done() and (error := task.exception()):
+            self._unsampled.set_exception(error)
 
     def _said(self, text: str) -> None:
         self._teller.say(f"  {text}")

@@ -6,14 +6,21 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from statistics import median, quantiles
 from typing import Any
 from uuid import uuid4
 
-from harness.aws.dynamo_store import to_dynamo
-from harness.history.run_file import Instrument, Reading
+from botocore.exceptions import ClientError
 
-SAMPLES = 60
+from harness.aws.dynamo_store import to_dynamo
+from harness.core.errors import EnvironmentFailure
+from harness.history.run_file import Instrument, Reading
+from harness.topologies.deploy import ROLE
+
+SAMPLES = 50
+PARKED_S = 0.01
+"""How long before a message is sent its receiver starts to wait for it."""
 STATES = 40
 CPU_SAGAS = 40
 CPU_READINGS = 3
@@ -21,7 +28,6 @@ CALLS_A_SAGA = 5 + 4 + 3 + 1
 CPU_CONCURRENCY = 8
 MESSAGE = json.dumps({"text": "x" * 700})
 """About as long as a saga's events."""
-_ROLE = "arn:aws:iam::000000000000:role/sagastorm"
 
 
 async def read_instrument(clients: dict[str, Any], namespace: str) -> Instrument:
@@ -30,16 +36,19 @@ async def read_instrument(clients: dict[str, Any], namespace: str) -> Instrument
     Works on the clients themselves, with no storm, no metrics and nothing else running.
     """
     probe = await _Probe.make(clients, f"{namespace}-probe")
-    state_ms = await probe.state_transition_ms()
-    return Instrument(
-        hops={
-            "queue": _reading(await _timed(probe.queue_hop)),
-            "bus_to_queue": _reading(await _timed(probe.bus_hop)),
-            "state_transition": _reading(state_ms),
-            "conditional_write": _reading(await _timed(probe.write)),
-        },
-        call_cpu_ms=await probe.call_cpu_ms(),
-    )
+    try:
+        state_ms = await probe.state_transition_ms()
+        return Instrument(
+            hops={
+                "queue": _reading([await probe.queue_hop_ms() for _ in range(SAMPLES)]),
+                "bus_to_queue": _reading([await probe.bus_hop_ms() for _ in range(SAMPLES)]),
+                "state_transition": _reading(state_ms),
+                "conditional_write": _reading([await probe.write_ms() for _ in range(SAMPLES)]),
+            },
+            call_cpu_ms=await probe.call_cpu_ms(),
+        )
+    finally:
+        await probe.remove()
 
 
 class _Probe:
@@ -71,21 +80,38 @@ class _Probe:
         machines = {}
         for passes in (0, STATES):
             made = await clients["stepfunctions"].create_state_machine(
-                name=f"{name}-{passes}", definition=json.dumps(_machine(passes, queue_url)), roleArn=_ROLE
+                name=f"{name}-{passes}", definition=json.dumps(_machine(passes, queue_url)), roleArn=ROLE
             )
             machines[passes] = made["stateMachineArn"]
         return cls(clients, name, queue_url, machines)
 
-    async def queue_hop(self) -> None:
-        await self._received_after(
+    async def remove(self) -> None:
+        """Delete all of it again; what cannot be deleted is the backend's affair."""
+        clients = self._clients
+        deletions = [
+            clients["events"].remove_targets(Rule=self._name, EventBusName=self._name, Ids=["queue"]),
+            clients["events"].delete_rule(Name=self._name, EventBusName=self._name),
+            clients["events"].delete_event_bus(Name=self._name),
+            clients["sqs"].delete_queue(QueueUrl=self._queue_url),
+            clients["dynamodb"].delete_table(TableName=self._name),
+            *(clients["stepfunctions"].delete_state_machine(stateMachineArn=arn) for arn in self._machines.values()),
+        ]
+        for deletion in deletions:
+            with suppress(ClientError):
+                await deletion
+
+    async def queue_hop_ms(self) -> float:
+        return await self._received_ms(
             lambda: self._clients["sqs"].send_message(QueueUrl=self._queue_url, MessageBody="probe")
         )
 
-    async def bus_hop(self) -> None:
-        await self._received_after(self._put)
+    async def bus_hop_ms(self) -> float:
+        return await self._received_ms(self._put)
 
-    async def write(self) -> None:
+    async def write_ms(self) -> float:
+        started = time.perf_counter()
         await self._commit(3)
+        return 1000 * (time.perf_counter() - started)
 
     async def _put(self) -> None:
         entry = {"EventBusName": self._name, "Source": "sagastorm.probe", "DetailType": "Probe", "Detail": MESSAGE}
@@ -130,17 +156,18 @@ class _Probe:
             await self._clients["sqs"].send_message(QueueUrl=self._queue_url, MessageBody=MESSAGE)
 
         async def saga() -> None:
-            messages = []
+            messages: list[dict[str, Any]] = []
             for step in range(5):
                 if step < 4:
                     received = await self._clients["sqs"].receive_message(
-                        QueueUrl=self._queue_url, AttributeNames=["ApproximateReceiveCount"]
+                        QueueUrl=self._queue_url, AttributeNames=["ApproximateReceiveCount"], WaitTimeSeconds=1
                     )
-                    messages += received["Messages"]
+                    messages += received.get("Messages") or []
                 await self._commit(4)
                 if step < 3:
                     await self._put()
-            await self._delete(messages)
+            if messages:
+                await self._delete(messages)
 
         async def caller(first: int) -> None:
             for _ in range(first, CPU_SAGAS, CPU_CONCURRENCY):
@@ -154,29 +181,24 @@ class _Probe:
         return round(median(readings_ms), 4)
 
     async def _execution_ms(self, machine: str) -> float:
-        started = time.perf_counter()
-        await self._received_after(
+        return await self._received_ms(
             lambda: self._clients["stepfunctions"].start_execution(stateMachineArn=machine, input="{}")
         )
-        return 1000 * (time.perf_counter() - started)
 
-    async def _received_after(self, send: Callable[[], Awaitable[Any]]) -> None:
-        """The receiver waits before the message is sent, as a busy consumer's long poll would."""
+    async def _received_ms(self, send: Callable[[], Awaitable[Any]]) -> float:
+        """From the start of sending until a receiver that was waiting already has the message."""
         receiving = asyncio.ensure_future(
             self._clients["sqs"].receive_message(QueueUrl=self._queue_url, WaitTimeSeconds=5)
         )
-        await send()
-        for message in (await receiving).get("Messages", []):
-            await self._clients["sqs"].delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
-
-
-async def _timed(hop: Callable[[], Awaitable[None]]) -> list[float]:
-    took_ms = []
-    for _ in range(SAMPLES):
+        await asyncio.sleep(PARKED_S)
         started = time.perf_counter()
-        await hop()
-        took_ms.append(1000 * (time.perf_counter() - started))
-    return took_ms
+        await send()
+        messages = (await receiving).get("Messages")
+        took_ms = 1000 * (time.perf_counter() - started)
+        if not messages:
+            raise EnvironmentFailure("the backend did not deliver a message within 5 s, with nothing else to do")
+        await self._delete(messages)
+        return took_ms
 
 
 def _reading(took_ms: list[float]) -> Reading:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from harness.core.errors import EnvironmentFailure
-from harness.deployment import KEY_VARIABLE
+from harness.core.identity import KEY_VARIABLE
 from harness.load.plan import write_plan
 from harness.run import scenarios
 from harness.run.block import SystemUnderTest

@@ -50,7 +50,11 @@ class Child:
         for sign, wait_s in ((signal.SIGTERM, limit_s), (signal.SIGKILL, limit_s)):
             if self.process.returncode is not None:
                 return
-            self.signal(sign)
+            if sign is signal.SIGKILL:
+                with suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, sign)  # with what it has forked: every child leads a session
+            else:
+                self.signal(sign)
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self.process.wait()), wait_s)
 

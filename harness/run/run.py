@@ -21,9 +21,9 @@ from harness.aws.gateway import TRANSIENT
 from harness.backends.base import Backend, Endpoints
 from harness.backends.embedded import Embedded
 from harness.backends.endpoint import Endpoint, region_from
-from harness.core.errors import EnvironmentFailure, SagastormError
+from harness.core.errors import EnvironmentFailure, Problem, SagastormError, UsageError
 from harness.history import run_file
-from harness.history.history import History
+from harness.history.history import FILE_NAME, History
 from harness.history.run_file import RunFile
 from harness.run import facts, scenarios
 from harness.run.block import SystemUnderTest
@@ -32,8 +32,6 @@ from harness.run.progress import Teller
 from harness.run.turn import Turn
 from harness.settings import RunSettings
 from harness.topologies.policy import RetryPolicy
-
-HISTORY = "history.sqlite"
 
 
 @dataclass
@@ -76,7 +74,10 @@ def prepare(
     for name in settings.topologies:
         registry.topology(name)
     scenarios.locate(settings.scenario)
+    if runs.exists() and not runs.is_dir():
+        raise UsageError([Problem("--runs", str(runs), "a folder, or a path at which one can be made")])
     resolved = storm or msgspec.to_builtins(storms.load(settings.storm, saga, settings.duration_s))
+    storms.resolved(resolved).check()
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = runs / run_id
@@ -126,16 +127,15 @@ async def execute(run: Run, load: Load) -> None:
     report come after, from the saved run alone.
     """
     interrupted = _interruptions(run)
-    with History(run.folder / HISTORY) as history:
+    with History(run.folder / FILE_NAME) as history:
         for turn in turns(run):
             try:
                 await _block(run, turn, history, load, interrupted)
             except SagastormError as error:
                 run.failure = error
                 run.teller.say(f"  {error}")
-                return
-            if interrupted.is_set():
-                run.interrupted = True
+            run.interrupted = interrupted.is_set()
+            if run.failure or run.interrupted:
                 return
 
 
@@ -149,15 +149,18 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
     try:
         endpoints = await backend.start()
         await _read_instrument_once(run, turn, endpoints)
+        if interrupted.is_set():
+            return
         system = SystemUnderTest(turn, backend, history, run.teller)
         await system.start(endpoints)
-        await load(run, system, interrupted)
+        if not interrupted.is_set():
+            await load(run, system, interrupted)
+        # A block whose load is over is whole, even if the run is interrupted while it drains.
+        cut_short = interrupted.is_set()
         system.heal()
         await system.guard(asyncio.ensure_future(system.drain()))
-        await system.guard(
-            asyncio.ensure_future(system.collect(state="aborted" if interrupted.is_set() else "complete"))
-        )
-        problem = "interrupted" if interrupted.is_set() else None
+        await system.guard(asyncio.ensure_future(system.collect(state="aborted" if cut_short else "complete")))
+        problem = "interrupted" if cut_short else None
     except TRANSIENT as error:
         problem = f"the backend did not do what was asked of it: {error}"
         raise EnvironmentFailure(problem) from error

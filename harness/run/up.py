@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import time
+import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from harness.run.block import SystemUnderTest
 from harness.run.run import Run
 
 LOOK_EVERY_S = 0.05
+STANDARD_INPUT = 0
 
 
 class _Epoch(msgspec.Struct):
@@ -32,7 +33,6 @@ async def outside_load(run: Run, system: SystemUnderTest, interrupted: asyncio.E
     """Serve until standard input ends or the run is interrupted."""
     plan_path = system.turn.plan_path
     write_plan(plan_path, system.turn.plan(system.ingress_url, None))
-    system.begin(time.monotonic_ns())
     announcement = Announcement(
         plan=str(plan_path.resolve()), run=str(run.folder.resolve()), ingress=system.ingress_url
     )
@@ -42,19 +42,15 @@ async def outside_load(run: Run, system: SystemUnderTest, interrupted: asyncio.E
 
 async def _serve(system: SystemUnderTest, interrupted: asyncio.Event) -> None:
     epoch_path = system.turn.spool_dir / EPOCH_FILE
-    ended = asyncio.ensure_future(_end_of_input())
-    known: int | None = None
-    try:
-        while not ended.done() and not interrupted.is_set():
-            epoch_ns = _read_epoch(epoch_path)
-            if epoch_ns is not None and epoch_ns != known:
-                known = epoch_ns
-                system.begin(epoch_ns)
-            if known is not None and system.now_s() >= system.turn.settings.duration_s:
-                system.heal()
-            await asyncio.wait({ended}, timeout=LOOK_EVERY_S)
-    finally:
-        ended.cancel()
+    ended = _end_of_input()
+    begun = False
+    while not ended.is_set() and not interrupted.is_set():
+        if not begun and (epoch_ns := _read_epoch(epoch_path)) is not None:
+            begun = True
+            system.begin(epoch_ns)
+        if begun and system.now_s() >= system.turn.settings.duration_s:
+            system.heal()
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _read_epoch(path: Path) -> int | None:
@@ -64,10 +60,14 @@ def _read_epoch(path: Path) -> int | None:
         return None
 
 
-async def _end_of_input() -> None:
-    """Ends when whoever started us closes our standard input, or dies."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        pass
+def _end_of_input() -> threading.Event:
+    """Set when whoever started us closes our standard input, or dies. Read by a thread: it may be any kind of file."""
+    ended = threading.Event()
+
+    def read() -> None:
+        while os.read(STANDARD_INPUT, 4096):
+            pass
+        ended.set()
+
+    threading.Thread(target=read, name="standard input", daemon=True).start()
+    return ended

@@ -31,12 +31,11 @@ class Blueprint:
     """The AWS resources of one saga in one topology, before any of them exists.
 
     ``queues`` names the subscribers that have a queue with a dead-letter queue: every participant, and
-    :data:`OUTCOMES`. ``has_state_machine``: :meth:`Topology.state_machine` gives its definition once there are queues.
+    :data:`OUTCOMES`. A state machine, where there is one, is compiled once there are queues to name in it.
     """
 
     queues: tuple[str, ...]
     rules: tuple[Rule, ...]
-    has_state_machine: bool
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):

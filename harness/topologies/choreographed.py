@@ -90,7 +90,7 @@ class Choreographed:
             heard[subscription.participant].append(subscription.event)
         # EventBridge refuses a pattern with an empty list, so whoever hears nothing has no rule.
         rules = [Rule(participant, tuple(dict.fromkeys(events))) for participant, events in heard.items() if events]
-        return Blueprint((*saga.participants, OUTCOMES), (*rules, outcome_rule(saga)), has_state_machine=False)
+        return Blueprint((*saga.participants, OUTCOMES), (*rules, outcome_rule(saga)))
 
     def state_machine(self, saga: Saga, deployed: Deployed, policy: RetryPolicy) -> None:
         """There is none."""

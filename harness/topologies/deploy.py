@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from harness.aws.backlog import DEAD
 from harness.aws.gateway import Gateway
@@ -13,7 +17,7 @@ from harness.core.saga import Saga
 from harness.topologies.base import Blueprint, Deployed, Topology, event_source
 from harness.topologies.policy import RetryPolicy
 
-_ROLE = "arn:aws:iam::000000000000:role/sagastorm"
+ROLE = "arn:aws:iam::000000000000:role/sagastorm"
 
 
 async def deploy(gateway: Gateway, saga: Saga, topology: Topology, namespace: str, policy: RetryPolicy) -> Deployed:
@@ -27,17 +31,39 @@ async def deploy(gateway: Gateway, saga: Saga, topology: Topology, namespace: st
     await gateway.call("events", "CreateEventBus", Name=bus)
     await _create_rules(gateway, saga, blueprint, bus, arns)
     deployed = Deployed(queue_urls=urls, bus=bus)
-    if not blueprint.has_state_machine:
+    definition = topology.state_machine(saga, deployed, policy)
+    if definition is None:
         return deployed
     machine = await gateway.call(
         "stepfunctions",
         "CreateStateMachine",
         name=f"{namespace}-{saga.name}",
-        definition=json.dumps(topology.state_machine(saga, deployed, policy)),
-        roleArn=_ROLE,
+        definition=json.dumps(definition),
+        roleArn=ROLE,
         type="STANDARD",
     )
     return Deployed(queue_urls=urls, bus=bus, state_machine_arn=machine["stateMachineArn"])
+
+
+async def undeploy(gateway: Gateway, saga: Saga, topology: Topology, namespace: str, deployed: Deployed) -> None:
+    """Delete what :func:`deploy` made; what is gone already is no error."""
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("dynamodb", "DeleteTable", {"TableName": name}) for name in table_names(saga, namespace)
+    ]
+    for url in deployed.queue_urls.values():
+        calls += [("sqs", "DeleteQueue", {"QueueUrl": url}), ("sqs", "DeleteQueue", {"QueueUrl": url + DEAD})]
+    for rule in topology.blueprint(saga).rules:
+        on_bus = {"EventBusName": deployed.bus}
+        calls += [
+            ("events", "RemoveTargets", {"Rule": rule.subscriber, "Ids": [rule.subscriber], **on_bus}),
+            ("events", "DeleteRule", {"Name": rule.subscriber, **on_bus}),
+        ]
+    calls.append(("events", "DeleteEventBus", {"Name": deployed.bus}))
+    if deployed.state_machine_arn:
+        calls.append(("stepfunctions", "DeleteStateMachine", {"stateMachineArn": deployed.state_machine_arn}))
+    for service, operation, parameters in calls:
+        with suppress(ClientError):
+            await gateway.call(service, operation, **parameters)
 
 
 async def _create_queue(gateway: Gateway, name: str, policy: RetryPolicy) -> tuple[str, str]:

@@ -33,7 +33,7 @@ class Orchestrated:
 
     def blueprint(self, saga: Saga) -> Blueprint:
         """A queue of commands for each participant; the one rule is for the ingress."""
-        return Blueprint((*saga.participants, OUTCOMES), (outcome_rule(saga),), has_state_machine=True)
+        return Blueprint((*saga.participants, OUTCOMES), (outcome_rule(saga),))
 
     def state_machine(self, saga: Saga, deployed: Deployed, policy: RetryPolicy) -> dict[str, Any]:
         """The states in the order in which a saga meets them: forward, back, and the two ends."""

@@ -20,7 +20,8 @@ from harness import registry
 from harness.aws.clients import TransportWrapper, open_clients
 from harness.aws.dynamo_store import DynamoStore
 from harness.aws.gateway import Gateway
-from harness.deployment import KEY_VARIABLE, Deployment, Steering, read_deployment, settle_heap
+from harness.core.identity import KEY_VARIABLE
+from harness.deployment import Deployment, Steering, read_deployment, settle_heap
 from harness.history.spool import Spool
 from harness.measure.exporter import start_exporter
 from harness.measure.metrics import Metrics

@@ -64,8 +64,10 @@ class Book:
             SagaRow(arrival=arrival, scheduled_s=0.1 * arrival, status=status, saga_id=saga_id, outcome=outcome)
         )
 
-    def entry(self, saga_id: str, step: str, result: str = "done", *, at_ms: float) -> None:
-        """A ledger entry."""
+    def entry(
+        self, saga_id: str, step: str, result: str = "done", *, at_ms: float, moved: dict[str, int] | None = None
+    ) -> None:
+        """A ledger entry; ``moved`` where its movements are others than the step's own."""
         self.ledger.append(
             LedgerRow(
                 participant=self.saga.works()[step].participant,
@@ -73,7 +75,7 @@ class Book:
                 step=step,
                 result=result,
                 at_ns=round(at_ms * 1e6),
-                movements=MOVEMENTS.get(step, {}) if result == "done" else {},
+                movements=(MOVEMENTS.get(step, {}) if result == "done" else {}) if moved is None else moved,
             )
         )
 
@@ -86,15 +88,18 @@ class Book:
         began_ms: float,
         took_ms: float = 1.0,
         replayed: bool = False,
+        arrival: int | None = None,
     ) -> None:
-        """A worker's record."""
+        """A worker's record; ``arrival`` is by default its client's, where there is none it is of no schedule."""
+        if arrival is None:
+            arrival = next((row.arrival for row in self.clients if row.saga_id == saga_id), -1)
         self.steps.append(
             StepRow(
                 t_s=(began_ms + took_ms) / 1000,
                 worker="worker-1",
                 participant=self.saga.works()[step].participant,
                 saga_id=saga_id,
-                arrival=0,
+                arrival=arrival,
                 step=step,
                 result=result,
                 replayed=replayed,
@@ -103,10 +108,19 @@ class Book:
             )
         )
 
-    def did(self, saga_id: str, step: str, result: str = "done", *, at_ms: float) -> None:
+    def did(
+        self,
+        saga_id: str,
+        step: str,
+        result: str = "done",
+        *,
+        at_ms: float,
+        moved: dict[str, int] | None = None,
+        arrival: int | None = None,
+    ) -> None:
         """A ledger entry, and the record of the worker that wrote it."""
-        self.entry(saga_id, step, result, at_ms=at_ms)
-        self.handling(saga_id, step, result, began_ms=at_ms)
+        self.entry(saga_id, step, result, at_ms=at_ms, moved=moved)
+        self.handling(saga_id, step, result, began_ms=at_ms, arrival=arrival)
 
     def says(self, saga_id: str, *, order: str | None = None, journal: str | None = None) -> None:
         """What the order and payment services' own tables say; ``None``: no item."""
@@ -135,7 +149,7 @@ class Book:
         }
         for row in self.ledger:
             for account, amount in row.movements.items():
-                final[row.participant, account] += amount
+                final[row.participant, account] = final.get((row.participant, account), INITIAL) + amount
         return Evidence.assemble(
             self.saga,
             self.block,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from harness.audit.evidence import Evidence
 from harness.core.errors import RunNotFound, UsageError
 from harness.core.verdict import Verdict
 from harness.history import run_file
-from harness.history.history import History
+from harness.history.history import FILE_NAME, History
 from harness.history.records import Block
 from harness.history.run_file import RunFile
 from harness.history.spool import Spool
@@ -26,7 +26,7 @@ from tests.world.chronicle import write_history
 from tests.world.world import HEALTHY, Plan, World
 
 ANOMALIES = {
-    "compensation-after-pivot", "compensation-missing", "compensation-order", "compensation-twice",
+    "compensation-after-pivot", "compensation-amount", "compensation-missing", "compensation-order", "compensation-twice",
     "compensation-without-step", "effect-missing", "effect-twice", "effect-without-saga", "late-step",
     "money-or-stock-mismatch", "split-ending", "unresolved-saga",
 }  # fmt: skip
@@ -178,7 +178,7 @@ def test_audit_of_a_run_says_the_same_again(tmp_path: Path) -> None:
 
 def test_run_without_blocks_is_unknown(tmp_path: Path) -> None:
     _save_run(tmp_path)
-    History(tmp_path / "history.sqlite").close()
+    History(tmp_path / FILE_NAME).close()
     audit = audit_run(tmp_path, SAGA)
 
     assert (audit.blocks, audit.verdict) == ([], Verdict.UNKNOWN)
@@ -190,12 +190,39 @@ def test_folder_without_a_run_or_a_history_is_not_found(tmp_path: Path) -> None:
     _save_run(tmp_path)
     with pytest.raises(RunNotFound, match=r"history\.sqlite"):
         audit_run(tmp_path, SAGA)
-    assert not (tmp_path / "history.sqlite").exists()
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"this is no database, whatever its name says. " * 100)
+
+
+def _truncated(path: Path) -> None:
+    write_history(_world(), path.parent, "orchestrated")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [_garbage, _truncated, _directory])
+def test_history_that_cannot_be_read_is_no_run_and_is_left_as_it_is(
+    spoil: Callable[[Path], None], tmp_path: Path
+) -> None:
+    _save_run(tmp_path)
+    path = tmp_path / FILE_NAME
+    spoil(path)
+    before = path.read_bytes() if path.is_file() else None
+
+    with pytest.raises(RunNotFound, match=r": history\.sqlite cannot be read: "):
+        audit_run(tmp_path, SAGA)
+    assert (path.read_bytes() if path.is_file() else None) == before
 
 
 def test_run_of_a_saga_that_nobody_knows_is_a_usage_error(tmp_path: Path) -> None:
     _save_run(tmp_path, saga="no-such-saga")
-    History(tmp_path / "history.sqlite").close()
+    History(tmp_path / FILE_NAME).close()
 
     with pytest.raises(UsageError, match="no-such-saga"):
         audit_run(tmp_path)

@@ -131,34 +131,74 @@ def test_effect_of_a_saga_that_no_client_knows_is_an_effect_without_saga() -> No
 @pytest.mark.parametrize("status", ["rejected", "dropped"])
 def test_effect_of_a_request_that_was_not_accepted_is_an_effect_without_saga(status: str) -> None:
     book = completed(Book())
-    book.client("s-2", None, status=status)
-    book.did("s-2", "create", at_ms=10)
+    book.client(None, None, status=status)
+    book.did("s-2", "create", at_ms=10, arrival=1)
     audit = book.audit()
 
     assert names(audit) == {"effect-without-saga"}
-    assert f"its request was {status}" in witness(audit, "effect-without-saga")
+    assert f"its arrival is 1, whose request was {status}" in witness(audit, "effect-without-saga")
 
 
-def test_unanswered_requests_account_for_as_many_unknown_sagas_and_no_more() -> None:
-    book = completed(completed(Book(), "ghost-1"), "ghost-2")
+def _unanswered(book: Book) -> Book:
+    """Make every request of the book one that got no answer."""
+    arrivals = len(book.clients)
     book.clients.clear()
-    book.client(None, None, status="error")
-    book.client(None, None, status="error")
-    assert book.audit().verdict is Verdict.VALID
+    for _ in range(arrivals):
+        book.client(None, None, status="error")
+    return book
 
-    completed(book, "ghost-3")
-    del book.clients[-1]
+
+def test_unanswered_requests_account_for_the_sagas_that_bear_their_numbers() -> None:
+    assert _unanswered(completed(completed(Book(), "s-1"), "s-2")).audit().verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    ("arrival", "why"),
+    [
+        (-1, "its arrival is -1, which no client made"),
+        (0, "its arrival is 0, whose request was accepted as saga s-1"),
+        (2, "its arrival is 2, which no client made"),
+    ],
+)
+def test_unanswered_request_hides_no_saga_that_does_not_bear_its_number(arrival: int, why: str) -> None:
+    book = completed(Book())
+    book.client(None, None, status="error")
+    book.did("forged", "create", at_ms=10, arrival=arrival)
     audit = book.audit()
+
+    assert names(audit) == {"effect-without-saga"}
+    assert audit.anomalies[0].sagas == ("forged",)
+    assert why in witness(audit, "effect-without-saga")
+
+
+def test_unanswered_request_accounts_for_one_saga_and_not_for_two() -> None:
+    book = _unanswered(completed(Book()))
+    book.handling("forged", "create", began_ms=10, arrival=0)
+    audit = book.audit()
+
     assert names(audit) == {"effect-without-saga"}
     assert audit.anomalies[0].count == 1
+    assert "its arrival is 0, whose one saga is another" in witness(audit, "effect-without-saga")
 
 
-def test_unanswered_request_that_knows_its_saga_accounts_for_no_other() -> None:
-    book = completed(completed(Book(), "s-1"), "ghost")
-    book.clients.clear()
-    book.client("s-1", None, status="error")
+def test_saga_without_a_workers_record_is_excused_by_an_unanswered_request_and_leaves_a_doubt() -> None:
+    book = _unanswered(completed(Book()))
+    book.steps.clear()
+    audit = book.audit()
 
-    assert names(book.audit()) == {"effect-without-saga"}
+    assert audit.anomalies == []
+    assert audit.checks["effect-without-saga"] is Verdict.UNKNOWN
+    assert any(note.startswith("effect-without-saga: 1 sagas") and "such as s-1" in note for note in audit.notes)
+
+
+def test_sagas_without_a_workers_record_are_too_many_for_the_unanswered_requests_that_are_left() -> None:
+    book = _unanswered(completed(completed(Book(), "s-1"), "s-2"))  # both numbers are taken by their own sagas
+    book.entry("forged", "create", at_ms=10)
+    audit = book.audit()
+
+    assert "effect-without-saga" in names(audit)
+    assert "saga forged: no client was told of it" in witness(audit, "effect-without-saga")
+    assert "1 such sagas, 0 requests without an answer" in witness(audit, "effect-without-saga")
 
 
 def test_effect_without_saga_is_proven_by_the_workers_where_there_are_no_tables() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chaos.engine import decides
+from chaos.engine import COLLATERAL, decides
 from chaos.injector import Port
 from harness.core.subject import SUBJECTS, Subject
 from harness.topologies.base import Delivery
@@ -128,6 +128,16 @@ async def test_nothing_strikes_once_the_faults_are_lifted(by_arrival: bool, tmp_
     assert rig.struck() == []
 
 
+async def test_fault_that_strikes_some_sagas_spares_none_of_them_for_being_slow(tmp_path: Path) -> None:
+    fault = ScriptedFault(ScriptedInjector(Port.PROCESS, by_arrival=True), probability=0.5)
+    arrivals = range(40)
+    with Rig(tmp_path, fault) as rig:
+        rig.storm_on = False
+        for arrival in arrivals:
+            await process(rig, delivery("charge", envelope=envelope(arrival=arrival)))
+    assert [row.arrival for row in rig.struck()] == [n for n in arrivals if decides(1, fault, n, "charge", "0.1")] != []
+
+
 async def test_request_is_struck_where_its_call_is_the_target(tmp_path: Path) -> None:
     injector = ScriptedInjector(Port.TRANSPORT, loses=True)
     with Rig(tmp_path, ScriptedFault(injector, call=CALL)) as rig:
@@ -148,13 +158,17 @@ async def test_every_try_of_the_sdk_is_an_attempt_of_its_own(coded: bool, tmp_pa
     assert [row.attempt for row in rig.struck()] == ["0.1.1", "0.1.2", "0.1.3"]
 
 
-async def test_batched_request_is_struck_if_any_entry_is_and_only_that_entry_is_recorded(tmp_path: Path) -> None:
+async def test_batched_request_is_struck_if_any_entry_is_and_the_others_are_recorded_as_bystanders(
+    tmp_path: Path,
+) -> None:
     injector = ScriptedInjector(Port.TRANSPORT, loses=True)
     with Rig(tmp_path, ScriptedFault(injector, call=CALL, step="reserve")) as rig:
         spared, hit = subject(1, step="charge"), subject(2, step="reserve")
         assert await send(rig, http_request(), spared, hit, subject(3, step="approve")) == "lost"
         assert await send(rig, http_request(), spared, spared) == "answer"
-    assert [row.arrival for row in rig.struck()] == [2]
+    assert [(row.arrival, str(row.detail).startswith(COLLATERAL)) for row in rig.struck()] == [
+        (1, True), (2, False), (3, True),
+    ]  # fmt: skip
     assert len(injector.strikes) == 1
 
 
@@ -165,7 +179,8 @@ async def test_batch_is_struck_exactly_where_one_of_its_entries_would_be_alone(t
         answers = [await send(rig, http_request(), *batch) for batch in batches]
     unlucky = [[one.arrival for one in batch if decides(1, fault, one.arrival, "charge", "0.1.1")] for batch in batches]
     assert [answer == "lost" for answer in answers] == [bool(arrivals) for arrivals in unlucky]
-    assert [row.arrival for row in rig.struck()] == [arrival for arrivals in unlucky for arrival in arrivals]
+    chosen = [row.arrival for row in rig.struck() if not str(row.detail).startswith(COLLATERAL)]
+    assert chosen == [arrival for arrivals in unlucky for arrival in arrivals]
     assert set(answers) == {"lost", "answer"}, "with such a probability some batches are struck and some are not"
 
 

@@ -181,3 +181,16 @@ def test_endpoint_of_one_service_is_named_in_the_environment(tmp_path: Path) -> 
     environ = {"AWS_ENDPOINT_URL": "http://all:1", "AWS_ENDPOINT_URL_SFN": "http://states:1"}
     endpoints = made(tmp_path, environ).endpoints
     assert endpoints == dict.fromkeys(SERVICES, "http://all:1") | {"stepfunctions": "http://states:1"}
+
+
+def test_setting_outside_the_table_of_the_run_is_refused_and_not_ignored(tmp_path: Path) -> None:
+    (tmp_path / "sagastorm.toml").write_text("rate = 1\n[runn]\nseed = 2\n", encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        settings({}, {}, tmp_path)
+    assert [problem.field for problem in refused.value.problems] == ["sagastorm.toml: rate", "sagastorm.toml: runn"]
+
+
+def test_configuration_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sagastorm.toml").mkdir()
+    with pytest.raises(UsageError, match="a file that can be read"):
+        settings({}, {}, tmp_path)

@@ -10,12 +10,9 @@ from harness.core import errors
 from harness.core.errors import (
     BackendDied,
     EnvironmentFailure,
-    Indefinite,
     Problem,
-    Refused,
     RunNotFound,
     SagastormError,
-    StepError,
     UsageError,
 )
 
@@ -40,13 +37,6 @@ def test_exit_code_is_the_one_that_is_documented(error: type[SagastormError], ex
 
 def test_whoever_handles_an_environment_failure_handles_a_dead_backend() -> None:
     assert issubclass(BackendDied, EnvironmentFailure)
-
-
-def test_refusal_and_unknown_outcome_are_different_ends_of_a_step() -> None:
-    assert issubclass(Refused, StepError)
-    assert issubclass(Indefinite, StepError)
-    assert not issubclass(Refused, Indefinite)
-    assert not issubclass(Indefinite, Refused)
 
 
 def test_usage_error_tells_every_problem_with_its_field_its_value_and_what_would_be_valid() -> None:

@@ -96,6 +96,25 @@ def test_ctrl_c_drains_audits_what_there_is_and_exits_130(sagastorm: Start) -> N
     assert json.loads((command.folder / "summary.json").read_bytes())["verdict"] == "inconclusive"
 
 
+def test_ctrl_c_before_the_load_starts_no_load_and_leaves_nothing_behind(sagastorm: Start) -> None:
+    command = sagastorm(*ONE_BLOCK, "--topology", "orchestrated", "--duration", "60")
+    command.until(lambda: command.descendants("ministack_launcher"), "started the emulator")
+    children = command.descendants()
+    command.process.send_signal(signal.SIGINT)
+    assert command.wait() == 130
+    _, alive = psutil.wait_procs(children, timeout=GONE_WITHIN_S)
+    assert alive == []
+    assert "Traceback" not in command.output
+    assert command.summary["verdict"] == "inconclusive"
+
+
+def test_up_without_an_input_that_stays_open_ends_in_order(sagastorm: Start) -> None:
+    command = sagastorm("up", "--topology", "choreographed", "--storm", "calm", SAGASTORM_JWT_KEY="k" * 40)
+    assert command.wait() == 3
+    assert '"plan":' in command.output
+    assert "Traceback" not in command.output
+
+
 def test_bad_input_is_refused_all_at_once_and_nothing_is_written(sagastorm: Start) -> None:
     command = sagastorm("run", "--rate", "fast", "--workers", "0", "--storm", "drizzle", "--topology", "circular")
     assert command.wait() == 2

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from harness.history.records import SagaRow
+from harness.history.records import EventRow, SagaRow
 from harness.history.spool import SpoolReader
 from harness.load.plan import LoadPlan, write_plan
 from tests.load.stub_ingress import Behaviour, Seen
@@ -159,6 +159,10 @@ class Bench:
     def rows(self) -> dict[int, SagaRow]:
         """The last row of each arrival."""
         return {row.arrival: row for row in self.records()}
+
+    def events(self) -> list[EventRow]:
+        """What the load processes remember of the load as a whole."""
+        return [row for row in SpoolReader(self.folder / "spool").read() if isinstance(row, EventRow)]
 
     def pids(self) -> list[int]:
         """Of the processes that make arrivals."""

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from harness.core.errors import UsageError
-from harness.load.plan import LoadPlan, decode_plan, read_plan, write_plan
+from harness.load.plan import EPOCH_FILE, LoadPlan, decode_plan, read_plan, refuse_second_load, write_plan
 
 VALUES: dict[str, Any] = {
     "saga": "create-order",
@@ -84,3 +84,17 @@ def test_what_is_not_a_plan_is_refused_with_its_name_and_the_reason(content: byt
 def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.json"):
         read_plan(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize(("name", "epoch_ns"), [(EPOCH_FILE, None), ("load-0-17.jsonl", None), ("load-0-17.jsonl", 1)])
+def test_a_plan_on_which_a_load_has_begun_takes_no_other(tmp_path: Path, name: str, epoch_ns: int | None) -> None:
+    plan = LoadPlan(**(VALUES | {"spool_dir": str(tmp_path), "epoch_ns": epoch_ns}))
+    (tmp_path / name).touch()
+    with pytest.raises(UsageError, match="a plan serves one load"):
+        refuse_second_load(plan)
+
+
+def test_a_plan_on_which_no_load_has_begun_takes_one(tmp_path: Path) -> None:
+    refuse_second_load(LoadPlan(**(VALUES | {"spool_dir": str(tmp_path / "not-there-yet")})))
+    (tmp_path / "worker-17.jsonl").touch()
+    refuse_second_load(LoadPlan(**(VALUES | {"spool_dir": str(tmp_path)})))

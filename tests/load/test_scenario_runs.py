@@ -10,12 +10,19 @@ import urllib.request
 import pytest
 
 from harness.core.errors import EXIT_ENVIRONMENT
-from harness.load.arrivals import arrivals, workload_plan
+from harness.load.arrivals import LOAD_DIGEST, arrivals, digest, workload_plan
+from harness.load.plan import LoadPlan
 from harness.sagas.create_order import SAGA
 from tests.load.bench import SCENARIOS, Bench, free_port, processes, statuses
 from tests.load.stub_ingress import COMPENSATED_EVERY
 
 pytestmark = pytest.mark.end_to_end
+
+
+def told(plan: LoadPlan) -> str:
+    """What a load process should say that it sends."""
+    due_s = arrivals(plan)
+    return LOAD_DIGEST + digest(due_s, SAGA.workload(workload_plan(plan, len(due_s))))
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -45,6 +52,21 @@ def test_every_arrival_is_sent_once_when_it_is_due_and_its_end_is_recorded(bench
     assert sorted(seen.keys) == sorted(f"{plan.audience}-{plan.round}-{number}" for number in range(len(due_s)))
     assert [workload.subject(arrival) for arrival in seen.arrivals] == seen.subjects
     assert len(bench.pids()) == number
+    # Before the first arrival, and by one of the processes for all.
+    assert [(event.what, event.t_s < 0) for event in bench.events()] == [(told(plan), True)]
+
+
+def test_a_load_that_begins_at_once_tells_what_it_sends_when_it_is_over(bench: Bench) -> None:
+    bench.ingress()
+    plan = bench.plan(epoch_ns=time.monotonic_ns(), duration_s=60.0, rate_per_s=5.0)
+    generator = bench.generator(plan)
+    bench.wait_for(lambda: len(bench.rows()) >= 5, "5 arrivals")
+    assert bench.events() == []
+
+    generator.process.send_signal(signal.SIGINT)
+
+    assert generator.exit_code() == 0, generator.output
+    assert [event.what for event in bench.events()] == [told(plan)]
 
 
 def test_a_stall_shows_in_the_completion_times_of_all_that_came_in_it(bench: Bench) -> None:

@@ -34,18 +34,22 @@ def test_a_signal_ends_the_arrivals_and_keeps_what_was_under_way(
     assert set(statuses(rows)) == {"completed", "compensated"}
 
 
-def test_ctrl_c_at_a_terminal_reaches_all_processes_at_once_and_loses_nothing(bench: Bench) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_at_once_as_by_ctrl_c_loses_nothing(bench: Bench, sign: signal.Signals) -> None:
     bench.ingress(latency_s=0.8)
     plan = bench.plan(duration_s=30.0)
     generator = bench.generator(plan, *processes(2))
-    bench.wait_for(lambda: len(bench.rows()) >= 20, "20 arrivals")
+    bench.wait_for(lambda: len(bench.pids()) == 2 and len(bench.rows()) >= 20, "20 arrivals")
 
-    os.killpg(generator.process.pid, signal.SIGINT)
+    assert {os.getpgid(pid) for pid in bench.pids()} == {generator.process.pid}
+    os.killpg(generator.process.pid, sign)
 
     assert generator.exit_code() == 0, generator.output
     rows = bench.rows()
     assert sorted(rows) == sorted(bench.seen().arrivals)
     assert set(statuses(rows)) == {"completed", "compensated"}
+    assert generator.output.count("no more arrivals") == 1
+    assert not [pid for pid in bench.pids() if is_alive(pid)]
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -61,6 +65,21 @@ def test_a_second_signal_waits_for_nothing(bench: Bench, number: int) -> None:
     assert generator.exit_code() == EXIT_INTERRUPTED, generator.output
     assert {(row.status, row.outcome) for row in bench.rows().values()} == {("accepted", None)}
     assert not [pid for pid in bench.pids() if is_alive(pid)]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_to_all_processes_at_once_waits_for_nothing(bench: Bench, sign: signal.Signals) -> None:
+    bench.ingress(never=True)
+    generator = bench.generator(bench.plan(duration_s=30.0, outcome_wait_s=300.0), *processes(2))
+    bench.wait_for(lambda: len(bench.pids()) == 2 and len(bench.rows()) >= 10, "10 arrivals")
+
+    os.killpg(generator.process.pid, sign)
+    bench.wait_for(lambda: "interrupted" in generator.output, "the first signal to be noticed")
+    os.killpg(generator.process.pid, sign)
+
+    assert generator.exit_code() == EXIT_INTERRUPTED, generator.output
+    assert {(row.status, row.outcome) for row in bench.rows().values()} == {("accepted", None)}
+    bench.wait_for(lambda: not [pid for pid in bench.pids() if is_alive(pid)], "the end of every process")
 
 
 @pytest.mark.parametrize("number", [1, 2])

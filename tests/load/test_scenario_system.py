@@ -7,12 +7,13 @@ import signal
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.core.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE
 from harness.load.arrivals import arrivals
-from harness.load.plan import EPOCH_FILE, LoadPlan, write_plan
+from harness.load.plan import EPOCH_FILE, LoadPlan, read_plan, write_epoch, write_plan
 from tests.load.bench import LIMIT_S, SCENARIOS, Bench, Generator, free_port, is_alive, processes, statuses
 
 pytestmark = pytest.mark.end_to_end
@@ -22,10 +23,22 @@ import json, os, sys
 folder = os.environ["FAKE_UP_FOLDER"]
 with open(folder + "/asked.json", "w") as asked:
     json.dump({"arguments": sys.argv[1:], "key": os.environ["SAGASTORM_JWT_KEY"]}, asked)
-print(json.dumps({"plan": folder + "/plan-of-up.json", "run": folder}), flush=True)
+plan = folder + "/plan-of-up.json"
+print(json.dumps({"plan": plan, "run": folder}), flush=True)
 sys.stdin.read()
 print("the verdict of the fake", flush=True)
 sys.exit(int(os.environ["FAKE_UP_CODE"]))
+"""
+
+EACH_ITS_OWN_PLAN = """
+with open(plan) as given:
+    values = json.load(given)
+own = folder + "/" + str(os.getpid())
+os.mkdir(own)
+values["spool_dir"], values["round"] = own + "/spool", os.getpid()
+plan = own + "/plan.json"
+with open(plan, "w") as made:
+    json.dump(values, made)
 """
 
 OWN_SCENARIO = """
@@ -51,6 +64,17 @@ def own_scenario(bench: Bench, plan: LoadPlan | None = None, up: str = FAKE_UP) 
     return scenario
 
 
+def start(url: str) -> dict[str, Any]:
+    """What the start form of the web UI is told when it asks for a test."""
+    answer: dict[str, Any] = json.loads(get(f"{url}/swarm", b"topology=orchestrated&seed=9"))
+    return answer
+
+
+def state(url: str) -> str:
+    """Of the test, as the web UI shows it."""
+    return str(json.loads(get(f"{url}/stats/requests"))["state"])
+
+
 def web_ui(bench: Bench, scenario: Path, *arguments: str) -> tuple[Generator, str]:
     """Locust with its web UI, and where that is."""
     port = free_port()
@@ -70,6 +94,12 @@ def web_ui(bench: Bench, scenario: Path, *arguments: str) -> tuple[Generator, st
 
     bench.wait_for(serves, "the web UI")
     return generator, url
+
+
+def workers(url: str) -> list[Any]:
+    """Of a master, as the web UI shows them; none where Locust is one process."""
+    known: list[Any] = json.loads(get(f"{url}/stats/requests")).get("workers", [])
+    return known
 
 
 def get(url: str, form: bytes | None = None) -> str:
@@ -191,12 +221,13 @@ def test_a_system_that_dies_during_the_load_ends_the_load(bench: Bench) -> None:
 def test_tests_are_started_from_the_web_ui_one_after_the_other(bench: Bench, number: int) -> None:
     bench.ingress()
     plan = bench.plan(rate_per_s=20.0, duration_s=1.0)
-    generator, url = web_ui(bench, own_scenario(bench, plan), *processes(number))
+    up = FAKE_UP.replace("print(json", f"{EACH_ITS_OWN_PLAN}print(json")
+    generator, url = web_ui(bench, own_scenario(bench, plan, up), *processes(number))
     assert f"Starting web interface at {url}" in generator.output  # so it is on the loopback interface only
 
     for started in (1, 2):
-        bench.wait_for(lambda: json.loads(get(f"{url}/stats/requests"))["state"] in ("ready", "stopped"), "readiness")
-        assert json.loads(get(f"{url}/swarm", b"topology=orchestrated&seed=9"))["success"]
+        bench.wait_for(lambda: state(url) in ("ready", "stopped"), "readiness")
+        assert start(url)["success"]
         bench.wait_for(
             lambda count=started: generator.output.count("the verdict of the fake") == count,  # type: ignore[misc]
             f"the end of test {started}",
@@ -206,8 +237,61 @@ def test_tests_are_started_from_the_web_ui_one_after_the_other(bench: Bench, num
     assert generator.exit_code() == 0, generator.output
     asked = json.loads((bench.folder / "asked.json").read_text())["arguments"]
     assert asked[asked.index("--seed") + 1] == "9"
-    # The stub takes the second test's sagas for the first one's again, as their keys are the same.
-    assert bench.seen().posts == 2 * len(arrivals(plan))
+    rounds = [read_plan(path) for path in bench.folder.glob("*/plan.json")]
+    assert len(rounds) == 2
+    assert len(bench.seen().keys) == bench.seen().posts == sum(len(arrivals(made)) for made in rounds)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_second_test_on_one_plan_is_refused_in_the_form_and_sends_nothing(bench: Bench, number: int) -> None:
+    bench.ingress()
+    plan = bench.plan(rate_per_s=20.0, duration_s=1.0)
+    path = bench.folder / "plan.json"
+    write_plan(path, plan)
+    generator, url = web_ui(bench, SCENARIOS / "create_order.py", *processes(number), "--sagastorm-plan", str(path))
+    bench.wait_for(lambda: len(workers(url)) == (number if number > 1 else 0), "the workers")
+    assert start(url)["success"]
+    bench.wait_for(lambda: state(url) == "stopped", "the end of the first test")
+    rows = bench.rows()
+
+    refusal = start(url)
+    generator.process.send_signal(signal.SIGINT)
+
+    assert (refusal["success"], "a plan serves one load" in refusal["message"]) == (False, True)
+    assert generator.exit_code() == 0, generator.output
+    assert bench.rows() == rows
+    assert bench.seen().posts == len(arrivals(plan)) == len(rows)
+
+
+def test_a_plan_that_has_had_its_load_is_refused(bench: Bench) -> None:
+    bench.ingress()
+    plan = bench.plan(rate_per_s=20.0, duration_s=1.0)
+    first = bench.generator(plan)
+    assert first.exit_code() == 0, first.output
+
+    second = bench.generator(plan)
+
+    assert second.exit_code() == EXIT_USAGE, second.output
+    assert "a plan serves one load" in second.output
+    assert "Traceback" not in second.output
+    assert bench.seen().posts == len(arrivals(plan))
+
+
+def test_a_system_that_gives_out_a_plan_again_is_ended_without_a_load(bench: Bench) -> None:
+    bench.ingress()
+    plan = bench.plan()
+    write_epoch(plan, 1)
+    generator = bench.generator(
+        None,
+        "--headless",
+        scenario=own_scenario(bench, plan),
+        FAKE_UP_FOLDER=str(bench.folder),
+        FAKE_UP_CODE="0",
+    )
+    assert generator.exit_code() == EXIT_USAGE, generator.output
+    assert "a plan serves one load" in generator.output
+    assert "the verdict of the fake" in generator.output
+    assert bench.seen().posts == 0
 
 
 @pytest.mark.parametrize("number", [1, 2])

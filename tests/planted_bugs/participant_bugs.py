@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from harness.core.errors import Indefinite
-from harness.core.local_transaction import Add, Item, Write
-from harness.core.saga import Command, Work
+from harness.core.local_transaction import Add, Item, LocalTransaction, Write
+from harness.core.saga import Action, Command, Work
 from harness.participants.dispatcher import LEDGER, Dispatcher, Reply
 from harness.participants.ports import ConditionFailed, Store
 from tests.planted_bugs.planted import BITTEN, PlantedBug, fired, handled, with_result
@@ -95,6 +95,31 @@ class _RefundsAgain(_BuggyDispatcher):
         return reply
 
 
+def _refunds(given_back: Callable[[Add], tuple[Add, ...]]) -> Callable[[Parts], Parts]:
+    """Another amount is given back. The ledger is told of it as the table is: the books balance."""
+
+    def wrong(refund: Action) -> Action:
+        def action(command: Command) -> LocalTransaction:
+            transaction = refund(command)
+            writes: list[Write] = []
+            for write in transaction.writes:
+                writes.extend(given_back(write) if isinstance(write, Add) else [write])
+            return replace(transaction, writes=tuple(writes))
+
+        return action
+
+    class Refunds(_BuggyDispatcher):
+        async def _undo(self, work: Work, command: Command) -> Reply | None:
+            if work.name != "refund":
+                return await super()._undo(work, command)
+            reply = await super()._undo(replace(work, action=wrong(work.action)), command)
+            if reply is not None and reply.result == "done" and not reply.replayed:
+                self.bite()
+            return reply
+
+    return _dispatcher(Refunds)
+
+
 class _WithoutTombstone(_BuggyDispatcher):
     """A compensation that comes before its step finds nothing to undo, and leaves nothing to stop the late step."""
 
@@ -175,6 +200,18 @@ PARTICIPANT_BUGS = (
         _dispatcher(_RefundsAgain),
         occasions=lambda world: sum(row.step == "refund" and row.replayed for row in world.step_rows),
         plan=_DUPLICATES,
+    ),
+    PlantedBug(
+        "refunds-half",
+        frozenset({"compensation-amount"}),
+        _refunds(lambda refund: (replace(refund, amount=refund.amount // 2),)),
+        occasions=handled("refund"),
+    ),
+    PlantedBug(
+        "refunds-nothing",
+        frozenset({"compensation-amount"}),
+        _refunds(lambda _: ()),
+        occasions=handled("refund"),
     ),
     PlantedBug(
         "cancellation-not-sent",

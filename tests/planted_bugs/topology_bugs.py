@@ -180,6 +180,13 @@ TOPOLOGY_BUGS = (
         plan=Plan(forged_share=0.2),
     ),
     PlantedBug(
+        "forged-request-started, beside enough unanswered ones to account for it",
+        frozenset({"effect-without-saga"}),
+        lambda parts: replace(parts, ingress=_StartsForgedRequests),
+        occasions=lambda world: min(world.fired["forged"], max(0, world.fired["unanswered"] - world.fired["forged"])),
+        plan=Plan(forged_share=0.1, trouble=Trouble(unanswered=0.5)),
+    ),
+    PlantedBug(
         "rejected-before-refunded, by its routes",
         frozenset({"compensation-order"}),
         _rerouted(_reject_before_refund, "refund"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness.core.seeded import uniform
 from harness.history.records import SagaRow
-from harness.report.compare import Comparison, compare
+from harness.report import bootstrap
+from harness.report.compare import Comparison, Difference, Interval, compare, covers
 from harness.report.quantiles import QUANTILES
 from tests.report.small import block, run, saga, sagas
 
@@ -64,7 +67,9 @@ def test_a_known_shift_lies_within_the_interval_and_no_difference_does_not(facto
         difference = comparison.of(f"completion {name}")
         assert difference.ratio_interval is not None
         assert difference.ratio_interval.holds(factor), name
-        assert difference.clear
+        assert difference.difference_interval is not None
+        assert not difference.difference_interval.holds(0.0)
+    assert comparison.of("completion p50").clear
 
 
 def test_a_known_difference_in_compensations_lies_within_the_interval() -> None:
@@ -110,7 +115,59 @@ def test_too_few_seconds_leave_the_difference_without_an_interval() -> None:
     difference = compare(data)[0].of("completion p50")
     assert difference.ratio == 1.0
     assert difference.ratio_interval is None
-    assert difference.why == "9 slices of one second, an interval takes 10"
+    assert difference.why == "9 slices of 1 s, an interval takes 10"
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "slice_s", "told"),
+    [
+        (50.0, 5.0, "over 5-second slices of arrivals (2,000 resamples)."),
+        (45.0, 2.0, "over 2-second slices of arrivals (2,000 resamples; too short for 10 slices of 5 s)."),
+        (18.0, 1.0, "over 1-second slices of arrivals (2,000 resamples; too short for 10 slices of 5 s)."),
+    ],
+)
+def test_slices_are_as_long_as_the_run_has_room_for_ten_of_them_and_their_length_is_told(
+    duration_s: float, slice_s: float, told: str
+) -> None:
+    rows = sagas(120, duration_s=duration_s)
+    data = run(block(0, rows=rows, duration_s=duration_s), block(1, "choreographed", rows=rows, duration_s=duration_s))
+    (comparison,) = compare(data)
+    assert (comparison.slice_s, comparison.of("completion p50").difference_interval is not None) == (slice_s, True)
+    assert told in covers([comparison])
+
+
+def test_two_rounds_of_25_seconds_are_ten_slices_of_five() -> None:
+    rows = sagas(120, duration_s=25.0)
+    topologies = ("orchestrated", "choreographed", "choreographed", "orchestrated")
+    data = run(*(block(n, topologies[n], rows=rows, duration_s=25.0) for n in range(4)), interleave="ABBA")
+    (comparison,) = compare(data)
+    assert (comparison.slices, comparison.slice_s) == (10, 5.0)
+
+
+def test_a_difference_that_one_round_does_not_show_is_not_clear() -> None:
+    interval = Interval(10.0, 90.0)
+    known = Difference("completion p50", "ms", 100.0, 150.0, 50.0, interval, 1.5, Interval(1.1, 1.9))
+    for by_round, clear in (((1.9, 1.2), True), ((3.0, 0.9), False), ((1.5, 1.0), False), ((1.5, None), True)):
+        assert replace(known, by_round=by_round).clear is clear, by_round
+    tail = replace(known, metric="completion p95", rounds_needed=4)
+    assert not replace(tail, by_round=(1.9, 1.2, 1.4)).clear
+    assert replace(tail, by_round=(1.9, 1.2, 1.4, 1.1)).clear
+    share = Difference("compensation rate", "%", 0.3, 0.2, -0.1, Interval(-0.2, -0.05))
+    assert replace(share, by_round=(-0.15, -0.05)).clear
+    assert not replace(share, by_round=(-0.25, 0.05)).clear
+
+
+def test_an_interval_of_few_slices_is_wider_than_the_resamples_alone_would_make_it() -> None:
+    rows = drawn(1, 400, 200.0), drawn(2, 400, 200.0)
+    comparison = compared(*rows)
+    assert (comparison.slices, comparison.slice_s) == (10, 2.0)
+    left, right = (bootstrap.slices([block(number, rows=rows[number])], 2.0) for number in (0, 1))
+    base, other = bootstrap.resample(left, right, [bootstrap.quantile_of(0.5)], run().run.settings.seed)[0]
+    low, high = np.quantile(other - base, [0.025, 0.975])
+    told = comparison.of("completion p50").difference_interval
+    assert told is not None
+    assert told.low < low
+    assert told.high > high
 
 
 def test_rounds_are_told_one_by_one_so_that_drift_shows() -> None:
@@ -123,7 +180,7 @@ def test_rounds_are_told_one_by_one_so_that_drift_shows() -> None:
     )
     (comparison,) = compare(data)
     assert comparison.rounds == (0, 1)
-    assert comparison.slices == 40
+    assert (comparison.slices, comparison.slice_s) == (20, 2.0)
     assert comparison.of("completion p50").by_round == (1.5, 0.8)
 
 

@@ -7,9 +7,12 @@ import pytest
 from harness.audit.auditor import Anomaly
 from harness.report.costs import aws_calls_per_saga, cpu_ms_per_saga, duplicates, retry_amplification
 from harness.report.figures import Missing
+from harness.report.model import make_report
 from harness.report.run_data import ATTEMPTS, AWS_CALLS, CPU, DELIVERED, RETRIES, SUPPRESSED
 from harness.report.series import Track
-from tests.report.small import block, healthy_series, sagas, track
+from harness.report.summary import Duplicates
+from harness.report.tables import comparison_rows
+from tests.report.small import block, healthy_series, run, sagas, track
 from tests.report.synthetic_run import audit
 
 
@@ -59,6 +62,14 @@ def test_effects_that_the_audit_found_twice_were_delivered_and_not_suppressed() 
     other = Anomaly(name="late-step", count=5, sagas=("s-2",), witness="")
     audits = [audit(0, "orchestrated", [twice, other]), audit(1, "choreographed", [twice])]
     assert duplicates([block(0, series=series)], audits) == (9, 7)
+
+
+def test_duplicates_are_told_in_one_row_and_both_numbers_are_kept_in_the_summary() -> None:
+    series = with_series(**{DELIVERED: [grown("worker-1", 7)], SUPPRESSED: [grown("worker-1", 7)]})
+    twice = Anomaly(name="effect-twice", count=2, sagas=("s-1",), witness="")
+    report = make_report(run(block(0, series=series)), [audit(0, "orchestrated", [twice])])
+    assert [row.cells for row in comparison_rows(report) if "duplicates" in row.label] == [("7 of 9",)]
+    assert report.topologies["orchestrated"].duplicates == Duplicates(delivered=9, suppressed=7)
 
 
 def test_aws_calls_are_those_of_workers_and_ingress_by_ended_saga() -> None:

@@ -16,7 +16,12 @@ from harness.report.figures import (
     recovery_s,
     throughput_per_s,
 )
-from tests.report.small import block, saga, sagas
+from harness.report.html import render_page
+from harness.report.markdown import render_markdown
+from harness.report.model import make_report
+from harness.report.tables import comparison_rows
+from harness.report.wording import recovered
+from tests.report.small import block, run, saga, sagas
 
 STORM = [("request-lost", 5.0, 10.0)]
 
@@ -98,6 +103,23 @@ def test_a_topology_that_did_not_recover_has_no_recovery_time_but_a_reason() -> 
     rows = storm_rows(lambda t_s: 200.0 if t_s < 5 else 900.0)
     reason = why(recovery_s([block(rows=rows, storm_windows=STORM)]))
     assert reason == "block 1 (orchestrated) did not get back to 200 ms within 10 s after the storm"
+
+
+def test_a_topology_that_did_not_recover_is_shown_apart_from_one_not_measured() -> None:
+    lost = block(1, "choreographed", rows=storm_rows(lambda t_s: 200.0 if t_s < 5 else 900.0), storm_windows=STORM)
+    data = run(block(0, rows=storm_rows(lambda t_s: 200.0), storm_windows=STORM), lost)
+    report = make_report(data, [])
+    assert report.topologies["choreographed"].recovery_s is None
+    assert [row.cells for row in comparison_rows(report) if row.label == "recovery after storm"] == [("0 s", "> 10 s")]
+    assert "<td>&gt; 10 s</td>" in render_page(report)
+    assert "| recovery after storm | 0 s | > 10 s |" in render_markdown(report)
+
+
+def test_of_blocks_without_a_recovery_time_the_one_that_did_not_recover_is_told() -> None:
+    unmeasured = block(0, rows=storm_rows(lambda t_s: 200.0), storm_windows=[("x", 5.0, 18.0)])
+    lost = block(3, rows=storm_rows(lambda t_s: 200.0 if t_s < 5 else 900.0), storm_windows=STORM)
+    assert recovered(recovery_s([unmeasured, lost])) == "> 10 s"
+    assert recovered(recovery_s([unmeasured])) == "-"
 
 
 def test_recovery_needs_twenty_sagas_before_the_storm() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -51,10 +54,10 @@ def test_a_lost_effect_in_the_saved_tables_fails_the_run(tmp_path: Path) -> None
         accounts = history.accounts(1)
         short = msgspec.structs.replace(accounts[0], final=accounts[0].final - 1)
         history.add_collected(1, history.ledger(1), [short, *accounts[1:]], history.endings(1))
-    written = write_report(folder, SAGA)
-    assert written.summary.verdict == "fail"
-    assert written.summary.topologies["choreographed"].anomalies == {"money-or-stock-mismatch": 1}
-    assert written.summary.topologies["orchestrated"].anomalies == {}
+    report = write_report(folder, SAGA)
+    assert report.summary.verdict == "fail"
+    assert report.topologies["choreographed"].anomalies == {"money-or-stock-mismatch": 1}
+    assert report.topologies["orchestrated"].anomalies == {}
 
 
 def test_a_file_that_cannot_be_made_leaves_no_summary_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +74,18 @@ def test_a_file_that_cannot_be_made_leaves_no_summary_behind(tmp_path: Path, mon
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunNotFound):
         write_report(tmp_path, SAGA)
+
+
+@pytest.mark.parametrize("damage", ["no database", "no block record"])
+def test_a_history_that_cannot_be_read_is_refused_with_its_folder(tmp_path: Path, damage: str) -> None:
+    folder = synthetic_run.build(tmp_path, synthetic_run.Spec(interleave="AB"))
+    if damage == "no database":
+        (folder / "history.sqlite").write_bytes(b"not a database" * 100)
+    else:
+        with closing(sqlite3.connect(folder / "history.sqlite")) as database, database:
+            database.execute("UPDATE blocks SET record = '{'")
+    with pytest.raises(RunNotFound, match=re.escape(f"{folder}: history.sqlite cannot be read: ")):
+        write_report(folder, SAGA)
 
 
 def cases(text: bytes) -> dict[tuple[str, str], ElementTree.Element]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
-from harness.audit.auditor import Audit
+from harness.audit.auditor import Anomaly, Audit
 from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
 from harness.core.verdict import RunVerdict, Verdict
 from harness.report.judge import Judgement, judge
@@ -119,29 +120,69 @@ def test_one_strike_is_enough_and_a_fault_with_no_probability_need_not_strike() 
     assert judged(data).verdict is RunVerdict.PASS
 
 
-def dropped(count: int) -> dict[str, Any]:
+def unserved(*statuses: str) -> dict[str, Any]:
     rows = [
-        msgspec.structs.replace(row, status="dropped", outcome=None, completion_ms=None, sent_s=None)
-        if row.arrival < count
+        msgspec.structs.replace(row, status=statuses[row.arrival], outcome=None, completion_ms=None, sent_s=None)
+        if row.arrival < len(statuses)
         else row
         for row in sagas(200)
     ]
     return {"rows": rows}
 
 
-def test_more_than_one_arrival_in_a_hundred_dropped_is_a_saturated_generator() -> None:
-    data = run(block(0, **dropped(3)), block(1, "choreographed", **dropped(0)))
-    assert judged(data).reasons == [
-        "block 1 (orchestrated): the load generator dropped 3 of 200 arrivals (1.50%, limit 1%): it was saturated."
-    ]
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        (["dropped"] * 3, "3 dropped by the load generator"),
+        (["rejected"] * 3, "3 rejected by the ingress"),
+        (
+            ["dropped", "rejected", "error"],
+            "1 dropped by the load generator, 1 rejected by the ingress, 1 without an answer",
+        ),
+    ],
+)
+def test_more_than_one_arrival_in_a_hundred_not_served_makes_the_run_inconclusive(
+    statuses: list[str], told: str
+) -> None:
+    data = run(block(0, **unserved(*statuses)), block(1, "choreographed", **unserved()))
+    assert (
+        judged(data).reasons[0]
+        == f"block 1 (orchestrated): 3 of 200 arrivals were not served (1.50%, limit 1%): {told}."
+    )
 
 
-def test_one_arrival_in_a_hundred_dropped_is_remarked_upon() -> None:
-    judgement = judged(run(block(0, **dropped(2)), block(1, "choreographed", **dropped(0))))
+def test_one_arrival_in_a_hundred_not_served_is_remarked_upon() -> None:
+    judgement = judged(run(block(0, **unserved("dropped", "rejected")), block(1, "choreographed", **unserved())))
     assert judgement.verdict is RunVerdict.PASS
-    assert judgement.remarks == [
-        "block 1 (orchestrated): the load generator dropped 2 of 200 arrivals (1.00%, limit 1%)."
+    (remark,) = judgement.remarks
+    assert remark == (
+        "block 1 (orchestrated): 2 of 200 arrivals were not served (1.00%, limit 1%): 1 dropped by the load "
+        "generator, 1 rejected by the ingress."
+    )
+
+
+@pytest.mark.parametrize("status", ["accepted", "error"])
+def test_one_saga_without_a_known_end_in_a_drained_block_makes_the_run_inconclusive(status: str) -> None:
+    rows = [*sagas(200), saga(200, 19.99, None, status=status)]
+    reasons = judged(pair(rows=rows)).reasons
+    assert reasons == [
+        "round 1: its blocks were not offered the same arrivals, so it compares nothing.",
+        "block 2 (choreographed): 1 saga has no known end.",
     ]
+
+
+def test_sagas_without_a_known_end_are_told_once_by_the_audit_that_proves_them_or_by_the_drain() -> None:
+    rows = [*sagas(118), saga(118, 19.8, None), saga(119, 19.9, None)]
+    lost = Anomaly(name="unresolved-saga", count=2, sagas=("s-118", "s-119"), witness="saga s-118: no end")
+    proven = judged(pair(rows=rows), audit(0, "orchestrated"), audit(1, "choreographed", [lost]))
+    assert [reason for reason in proven.reasons if "no known end" in reason] == []
+    undrained = judged(pair(rows=rows, drained=False)).reasons
+    assert [reason for reason in undrained if "no known end" in reason] == []
+
+
+def test_a_configured_topology_without_a_planned_block_makes_the_run_inconclusive() -> None:
+    data = run(block(0), topologies=("orchestrated", "choreographed"), interleave="A")
+    assert judged(data).reasons == ["choreographed had no block in A, so there is nothing to say of it."]
 
 
 def late(lag_s: float, count: int) -> dict[str, Any]:
@@ -170,13 +211,14 @@ def backend(cores: float) -> dict[str, Any]:
 
 
 def test_a_backend_that_used_its_whole_core_over_the_load_was_saturated() -> None:
-    assert judged(pair(**backend(0.96))).reasons == [
+    assert judged(run(block(0, **backend(0.90)), block(1, "choreographed", **backend(0.96)))).reasons == [
         "block 2 (choreographed): the backend kept 0.96 cores busy over the load (limit 0.95): it was saturated."
     ]
 
 
 def test_a_backend_just_below_its_limit_was_not_and_what_it_used_in_the_drain_does_not_count() -> None:
-    assert judged(pair(**backend(0.94))).verdict is RunVerdict.PASS
+    data = run(block(0, **backend(0.90)), block(1, "choreographed", **backend(0.94)))
+    assert judged(data).verdict is RunVerdict.PASS
 
 
 def machine(busy_share: float) -> dict[str, Any]:
@@ -187,13 +229,38 @@ def machine(busy_share: float) -> dict[str, Any]:
 
 
 def test_a_machine_with_hardly_an_idle_processor_left_over_the_load_was_crowded() -> None:
-    (reason,) = judged(pair(**machine(0.91))).reasons
+    (reason,) = judged(run(block(0, **machine(0.85)), block(1, "choreographed", **machine(0.91)))).reasons
     assert reason.startswith("block 2 (choreographed): the machine's 2 cores were 91% busy over the load (limit 90%), ")
     assert reason.endswith("its times are those of a crowded machine.")
 
 
 def test_a_machine_with_idle_processors_was_not_and_what_it_did_in_the_drain_does_not_count() -> None:
-    assert judged(pair(**machine(0.89))).verdict is RunVerdict.PASS
+    data = run(block(0, **machine(0.85)), block(1, "choreographed", **machine(0.89)))
+    assert judged(data).verdict is RunVerdict.PASS
+
+
+def test_a_machine_that_others_used_in_one_block_of_a_round_only_makes_the_run_inconclusive() -> None:
+    (reason,) = judged(run(block(0, **machine(0.60)), block(1, "choreographed", **machine(0.71)))).reasons
+    assert re.fullmatch(
+        r"round 1: other programs used \d\d% of the machine in block 2 \(choreographed\) and \d\d% in block 1 "
+        r"\(orchestrated\) \(11 percentage points apart, limit 10\): its blocks did not have the same machine\.",
+        reason,
+    )
+
+
+def test_others_that_used_a_little_more_of_it_or_as_much_in_every_block_of_a_round_do_not() -> None:
+    little = run(block(0, **machine(0.60)), block(1, "choreographed", **machine(0.69)))
+    always = run(block(0, **machine(0.85)), block(1, "choreographed", **machine(0.85)))
+    assert [judged(data).verdict for data in (little, always)] == [RunVerdict.PASS, RunVerdict.PASS]
+
+
+def test_a_topology_that_needs_more_of_the_machine_itself_is_not_taken_for_others() -> None:
+    series = healthy_series(sagas(120))
+    hungry = track("worker-1", [(0.0, 1.0), (DURATION_S, 5.0 + 0.4 * DURATION_S), (30.0, 20.0)])
+    busy = track("machine", [(0.0, 100.0), (DURATION_S, 100.0 + 1.4 * DURATION_S)])
+    others = [each for each in series[CPU] if each.kind != "worker"]
+    data = pair(series={**series, CPU: [*others, hungry], MACHINE_CPU: [busy]})
+    assert judged(data).verdict is RunVerdict.PASS
 
 
 def test_a_machine_of_which_nothing_is_known_is_remarked_upon() -> None:

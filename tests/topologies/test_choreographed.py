@@ -96,5 +96,4 @@ def test_event_is_listed_once_however_many_works_it_starts() -> None:
 
 @pytest.mark.parametrize("of", [SAGA, saga(undoable("a"), undoable("b"))], ids=lambda of: of.name)
 def test_there_is_no_state_machine(of: Saga) -> None:
-    assert not TOPOLOGY.blueprint(of).has_state_machine
     assert TOPOLOGY.state_machine(of, Deployed(queue_urls={}, bus="bus"), RetryPolicy()) is None

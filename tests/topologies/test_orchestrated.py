@@ -187,4 +187,3 @@ def test_blueprint_has_a_queue_for_every_participant_and_one_rule_for_the_ingres
     assert [(rule.subscriber, set(rule.event_types)) for rule in blueprint.rules] == [
         (OUTCOMES, {"OrderConfirmed", "OrderCancelled"})
     ]
-    assert blueprint.has_state_machine

@@ -8,7 +8,7 @@ import msgspec
 
 from harness.audit.auditor import Audit, audit_block
 from harness.audit.evidence import Evidence
-from harness.history.history import History
+from harness.history.history import FILE_NAME, History
 from harness.history.records import AccountRow, Block, EndingRow, LedgerRow
 from harness.history.spool import Spool
 from harness.participants.dispatcher import LEDGER
@@ -35,7 +35,7 @@ def write_history(world: World, folder: Path, topology: str, block: int = 0) -> 
             spool.write(client)
         for handling in world.step_rows:
             spool.write(handling)
-    with History(folder / "history.sqlite") as history:
+    with History(folder / FILE_NAME) as history:
         history.put_block(record)
         history.add_collected(block, _ledger(world), _accounts(world), _endings(world))
     return record
@@ -91,6 +91,6 @@ def _endings(world: World) -> list[EndingRow]:
 def audit_world(world: World, folder: Path, topology: str) -> Audit:
     """Write the world's history and audit it like a real one, by the healthy saga definition."""
     block = write_history(world, folder, topology)
-    with History(folder / "history.sqlite") as history:
+    with History(folder / FILE_NAME) as history:
         history.import_spool(block.block, folder / "spool" / str(block.block))
         return audit_block(Evidence.of(history, block, SAGA))
