@@ -46,17 +46,14 @@ class Child:
             self.process.stdin.write(msgspec.json.encode(control) + b"\n")
 
     async def stop(self, limit_s: float = STOP_LIMIT_S) -> None:
-        """SIGTERM, and SIGKILL if it has not ended within the limit."""
-        for sign, wait_s in ((signal.SIGTERM, limit_s), (signal.SIGKILL, limit_s)):
-            if self.process.returncode is not None:
-                return
-            if sign is signal.SIGKILL:
-                with suppress(ProcessLookupError):
-                    os.killpg(self.process.pid, sign)  # with what it has forked: every child leads a session
-            else:
-                self.signal(sign)
+        """SIGTERM, and SIGKILL if it has not ended within the limit; what it has forked goes with it in any case."""
+        if self.process.returncode is None:
+            self.signal(signal.SIGTERM)
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self.process.wait()), wait_s)
+                await asyncio.wait_for(asyncio.shield(self.process.wait()), limit_s)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # every child leads a session of its own
+        await self.process.wait()
 
     def signal(self, sign: signal.Signals) -> None:
         """Send a signal, unless the process has gone."""
