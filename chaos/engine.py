@@ -90,7 +90,7 @@ class Engine:
         """Around the handling of a delivered message."""
 
         async def struck_process(received: Received) -> None:
-            subject = _subject(received.delivery)
+            subject = received.delivery.subject
             for fault, injector in self._armed[Port.PROCESS]:
                 if not received.delivery.is_copy and self._strikes(fault, injector, subject, subject.attempt):
                     self._record(fault, subject, subject.attempt)
@@ -105,7 +105,7 @@ class Engine:
         """Around a participant's work on one step."""
 
         async def struck_work(delivery: Delivery) -> Reply:
-            subject = _subject(delivery)
+            subject = delivery.subject
             for fault, injector in self._armed[Port.WORK]:
                 if self._strikes(fault, injector, subject, subject.attempt):
                     self._record(fault, subject, subject.attempt)
@@ -147,18 +147,6 @@ class Engine:
                 detail=detail,
             )
         )
-
-
-def _subject(delivery: Delivery) -> Subject:
-    envelope = delivery.envelope
-    return Subject(
-        envelope.saga_id,
-        envelope.arrival,
-        envelope.scheduled_s,
-        delivery.participant,
-        delivery.step,
-        delivery.attempt,
-    )
 
 
 def _operation(request: Any) -> str:

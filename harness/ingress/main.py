@@ -23,6 +23,7 @@ from harness.ingress.outcomes import OutcomeListener
 from harness.ingress.sagas import Sagas
 from harness.measure.exporter import announce
 from harness.measure.metrics import Metrics
+from harness.topologies.base import OUTCOMES
 
 BACKLOG = 1024
 SHUTDOWN_S = 1.0
@@ -49,7 +50,7 @@ async def serve(spec: Deployment, key: str, name: str) -> None:
         port: int = runner.addresses[0][1]
         settle_heap()
         announce(Path(spec.targets_dir), name, port)
-        await OutcomeListener(gateway, spec.deployed.queue_urls["outcomes"], saga, sagas).run(stopping)
+        await OutcomeListener(gateway, spec.deployed.queue_urls[OUTCOMES], saga, sagas).run(stopping)
         await runner.cleanup()
 
 

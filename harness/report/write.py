@@ -11,7 +11,7 @@ from harness.audit.auditor import audit_run
 from harness.core.errors import RunNotFound
 from harness.core.saga import Saga
 from harness.history import run_file
-from harness.history.history import History
+from harness.history.history import FILE_NAME, History
 from harness.report.html import render_page
 from harness.report.junit import render_junit
 from harness.report.markdown import render_markdown
@@ -19,7 +19,6 @@ from harness.report.model import Report, make_report
 from harness.report.run_data import read_run
 from harness.report.summary import Summary
 
-HISTORY = "history.sqlite"
 SUMMARY, PAGE, MARKDOWN, JUNIT = "summary.json", "report.html", "summary.md", "junit.xml"
 
 
@@ -42,10 +41,10 @@ def read_report(folder: Path, saga: Saga | None = None) -> Report:
     try:
         audits = audit_run(folder, saga).blocks
         # Not opened read-only: SQLite would leave the files of its write-ahead log behind in the run's folder.
-        with History(folder / HISTORY) as history:
+        with History(folder / FILE_NAME) as history:
             data = read_run(run_file.load(folder), history)
     except (sqlite3.Error, msgspec.DecodeError) as error:
-        raise RunNotFound(f"{folder}: {HISTORY} cannot be read: {error}") from error
+        raise RunNotFound(f"{folder}: {FILE_NAME} cannot be read: {error}") from error
     return make_report(data, audits)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from harness.aws.gateway import Gateway
 from harness.core.envelope import Envelope
 from harness.core.saga import Outcome, Saga
+from harness.core.subject import Subject
 from harness.participants.dispatcher import Reply
 from harness.topologies.policy import RetryPolicy
 
@@ -67,6 +68,14 @@ class Delivery:
     def attempt(self) -> str:
         """``<retry>.<receives>``, as records and fault decisions name it; with a ``c`` for a copy."""
         return f"{self.retry or 0}.{self.receives}{'c' if self.is_copy else ''}"
+
+    @property
+    def subject(self) -> Subject:
+        """On whose behalf the step is taken."""
+        envelope = self.envelope
+        return Subject(
+            envelope.saga_id, envelope.arrival, envelope.scheduled_s, self.participant, self.step, self.attempt
+        )
 
 
 class Connection(Protocol):

@@ -12,7 +12,7 @@ import msgspec
 from harness.aws.gateway import TRANSIENT
 from harness.core import identity
 from harness.core.saga import Command, Saga
-from harness.core.subject import SUBJECTS, Subject
+from harness.core.subject import SUBJECTS
 from harness.history.records import StepRow
 from harness.history.spool import Spool
 from harness.measure.metrics import Metrics
@@ -61,19 +61,7 @@ class Processing:
     async def __call__(self, received: Received) -> None:
         """Take the step and tell how it ended. Raises one of ``TRANSIENT`` where it must be delivered again."""
         delivery = received.delivery
-        envelope = delivery.envelope
-        SUBJECTS.set(
-            (
-                Subject(
-                    envelope.saga_id,
-                    envelope.arrival,
-                    envelope.scheduled_s,
-                    delivery.participant,
-                    delivery.step,
-                    delivery.attempt,
-                ),
-            )
-        )
+        SUBJECTS.set((delivery.subject,))
         started = time.perf_counter()
         try:
             reply = await self._work(delivery)
