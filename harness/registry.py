@@ -1,4 +1,4 @@
-"""Finds what can be named on the command line: sagas, topologies and faults, ours and other packages'.
+"""Finds what can be named on the command line: sagas, topologies, faults and backends, ours and other packages'.
 
 Each kind is an entry point group; the entry point's name is the name on the command line.
 """
@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.core.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from harness.backends.base import Kind
     from harness.core.saga import Saga
     from harness.topologies.base import Topology
 
-GROUPS = {"saga": "sagastorm.sagas", "topology": "sagastorm.topologies", "fault": "sagastorm.faults"}
+GROUPS = {
+    "saga": "sagastorm.sagas",
+    "topology": "sagastorm.topologies",
+    "fault": "sagastorm.faults",
+    "backend": "sagastorm.backends",
+}
 
 
 def names(kind: str) -> list[str]:
@@ -38,3 +44,8 @@ def saga(name: str) -> Saga:
 def topology(name: str) -> Topology:
     """The topology of that name."""
     return cast("Topology", lookup("topology", name))
+
+
+def backend(name: str) -> Kind:
+    """The backend of that name."""
+    return cast("Kind", lookup("backend", name))

@@ -29,5 +29,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_limit_s: float = 60.0
     cannot_pay_share: float = 0.05
     out_of_stock_share: float = 0.05
+    backend: str = "embedded"
     endpoints: dict[str, str] | None = None
-    """Service to URL of an emulator that is already running; none: the embedded one, started for each block."""
+    """Service to URL of an emulator that is already running; none: one that is started for each block."""
+    scaled: tuple[str, ...] = ()
+    """Fields that nobody chose, and that the run sets by the backend's capacity before the first load."""

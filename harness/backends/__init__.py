@@ -1,4 +1,4 @@
-"""Backends: what the sagas run on. ``embedded`` starts an emulator of its own, ``endpoint`` uses what is there."""
+"""Backends: what the sagas run on. ``embedded`` starts an emulator of its own; the others use what is there."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ rest needs to know of it, it is told once, as ``Endpoints``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
@@ -25,6 +27,8 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     emulator: bool
     """Not the real AWS: client settings that only an emulator tolerates (no signature, for one) may be used."""
     name: str
+    product: str
+    """Which emulator answers, in lower case: ``ministack``, ``localstack``; ``unknown`` where it would not say."""
     version: str
     """For reading and for comparing runs, not for parsing; ``unknown`` where the backend would not say."""
     pid: int | None
@@ -47,3 +51,19 @@ class Backend(Protocol):
 
         Waits for ever while all is well: the caller watches it beside the run and cancels it before ``stop``.
         """
+
+
+class Kind(Protocol):
+    """A backend that can be named on the command line: what an entry point of ``sagastorm.backends`` stands for."""
+
+    rate_per_s: float | None
+    """The arrival rate of a run that names none; ``None``: a share of the capacity that the run measures first."""
+
+    def resolve(self, endpoint_url: str | None, environ: Mapping[str, str]) -> dict[str, str] | None:
+        """Where each service is to be found, from settings alone; ``None`` where the backend is started for the run.
+
+        Raises ``UsageError`` with every setting that will not do.
+        """
+
+    def backend(self, urls: Mapping[str, str] | None, log_path: Path) -> Backend:
+        """One to start; ``urls`` is what ``resolve`` gave, ``log_path`` receives what a process of its own prints."""

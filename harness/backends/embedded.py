@@ -22,7 +22,7 @@ import aiohttp
 import msgspec
 
 from harness.backends.base import DEFAULT_REGION, SERVICES, Endpoints
-from harness.core.errors import EnvironmentFailure
+from harness.core.errors import EnvironmentFailure, Problem, UsageError
 
 LAUNCHER: Final = Path(__file__).with_name("ministack_launcher.py")
 
@@ -100,6 +100,7 @@ class Embedded:
             region=DEFAULT_REGION,
             emulator=True,
             name=self.name,
+            product="ministack",
             version=report.version,
             pid=self._process.pid,
         )
@@ -157,6 +158,25 @@ class Embedded:
         tail = _tail(self._log_path)
         log = [f"the end of its log, {self._log_path}:", *tail] if tail else [f"its log, {self._log_path}, is empty"]
         return EnvironmentFailure("\n    ".join([f"the embedded emulator {what} while it started; {log[0]}", *log[1:]]))
+
+
+class EmbeddedKind:
+    """``--backend embedded``."""
+
+    rate_per_s: float | None = 25.0
+    """About a quarter of what it can do on two cores, so that both topologies have room for a surge."""
+
+    def resolve(self, endpoint_url: str | None, environ: Mapping[str, str]) -> None:
+        """It is wherever it is started; an address of another emulator contradicts it."""
+        if endpoint_url is not None:
+            raise UsageError([Problem("--endpoint-url", endpoint_url, "none: --backend embedded starts an emulator")])
+
+    def backend(self, urls: Mapping[str, str] | None, log_path: Path) -> Embedded:
+        """One emulator, for one block."""
+        return Embedded(log_path)
+
+
+KIND: Final = EmbeddedKind()
 
 
 async def _provided_interpreter() -> Path:

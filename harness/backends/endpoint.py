@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -155,12 +157,14 @@ class Endpoint:
         reasons = await self._unreachable()
         if reasons:
             raise EnvironmentFailure("\n".join(f"{address}: {reason}" for address, reason in reasons.items()))
+        version = await self._version()
         return Endpoints(
             urls=dict(self._urls),
             region=self._region,
             emulator=True,
             name=self.name,
-            version=await self._version(),
+            product=product_of(version),
+            version=version,
             pid=None,
         )
 
@@ -199,6 +203,33 @@ class Endpoint:
         return "; ".join(
             f"{','.join(self._services_at(url))}: {version}" for url, version in zip(urls, versions, strict=True)
         )
+
+
+class EndpointKind:
+    """``--backend endpoint``."""
+
+    rate_per_s: float | None = None
+
+    def resolve(self, endpoint_url: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+        """Every service must be found: see :func:`resolve_endpoints`."""
+        return resolve_endpoints(endpoint_url, environ)
+
+    def backend(self, urls: Mapping[str, str] | None, log_path: Path) -> Endpoint:
+        """The emulator at these addresses."""
+        assert urls is not None
+        return Endpoint(urls, region=region_from(os.environ))
+
+
+KIND: Final = EndpointKind()
+
+
+def product_of(version: str) -> str:
+    """``localstack`` of ``localstack 4.14.0``; ``unknown`` where services of several products stand side by side.
+
+    DynamoDB Local has no health page: beside one product that has one, it does not count.
+    """
+    products = {part.rpartition(": ")[2].split()[0] for part in version.split("; ")} - {"unknown"}
+    return products.pop() if len(products) == 1 else "unknown"
 
 
 async def _why_unreachable(url: str) -> str | None:

@@ -55,6 +55,7 @@ MaxInFlight = Annotated[
 DrainLimit = Annotated[str | None, _option("drain-limit", "Seconds to wait for what is under way [60].")]
 CannotPay = Annotated[str | None, _option("cannot-pay-share", "Share of arrivals that cannot pay [0.05].")]
 OutOfStock = Annotated[str | None, _option("out-of-stock-share", "Share of arrivals that find no stock [0.05].")]
+BackendName = Annotated[str | None, _option("backend", "embedded, localstack or endpoint [embedded].")]
 EndpointUrl = Annotated[str | None, _option("endpoint-url", "An emulator that already runs [the embedded one].")]
 
 
@@ -75,6 +76,7 @@ def run(
     drain_limit: DrainLimit = None,
     cannot_pay_share: CannotPay = None,
     out_of_stock_share: OutOfStock = None,
+    backend: BackendName = None,
     endpoint_url: EndpointUrl = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:
@@ -99,6 +101,7 @@ def up(
     drain_limit: DrainLimit = None,
     cannot_pay_share: CannotPay = None,
     out_of_stock_share: OutOfStock = None,
+    backend: BackendName = None,
     endpoint_url: EndpointUrl = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:

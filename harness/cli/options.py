@@ -16,7 +16,7 @@ from typing import Any
 
 from chaos import storm as storms
 from harness import registry
-from harness.backends.endpoint import SERVICE_VARIABLES, resolve_endpoints
+from harness.backends.endpoint import SERVICE_VARIABLES
 from harness.core.errors import Problem, UsageError
 from harness.run import scenarios
 from harness.settings import RunSettings
@@ -120,6 +120,10 @@ OPTIONS = (
 )
 
 
+BACKEND = Option("backend", "backend", _known("backend"))
+"""Read apart from the others: what it means without being named depends on the addresses that are."""
+
+
 def settings(flags: Mapping[str, str | None], environ: Mapping[str, str], folder: Path) -> RunSettings:
     """Settings from all sources. Raises :class:`~harness.core.errors.UsageError` with every problem found."""
     file, problems = _file(folder / CONFIG_FILE)
@@ -132,9 +136,9 @@ def settings(flags: Mapping[str, str | None], environ: Mapping[str, str], folder
             values[option.field] = option.read(text)
         except Invalid as invalid:
             problems.append(Problem(source, text, str(invalid)))
-    endpoints, endpoint_problems = _endpoints(flags.get("endpoint-url"), environ, file.get("endpoint-url"))
-    problems += endpoint_problems
-    made = _consistent(RunSettings(**values, endpoints=endpoints), values, problems)
+    backend, endpoints, backend_problems = _backend(flags, environ, file)
+    problems += backend_problems
+    made = _consistent(RunSettings(**values, backend=backend, endpoints=endpoints), values, problems)
     problems += _unusable(made)
     if problems:
         raise UsageError(problems)
@@ -162,7 +166,7 @@ def _file(path: Path) -> tuple[dict[str, str], list[Problem]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         return {}, [Problem(CONFIG_FILE, str(path), f"it must be TOML: {error}")]
     table = data.get("run", {})
-    known = {option.name for option in OPTIONS} | {"endpoint-url"}
+    known = {option.name for option in (*OPTIONS, BACKEND)} | {"endpoint-url"}
     if not isinstance(table, dict):
         return {}, [Problem(f"{CONFIG_FILE}: run", table, "a table: [run]")]
     unknown = [
@@ -178,19 +182,25 @@ def _file(path: Path) -> tuple[dict[str, str], list[Problem]]:
     return {key: str(value) for key, value in table.items() if key in known}, unknown
 
 
-def _endpoints(
-    flag: str | None, environ: Mapping[str, str], in_file: str | None
-) -> tuple[dict[str, str] | None, list[Problem]]:
-    """An endpoint that anybody named means that emulator; with none named it is the embedded one."""
-    variables = (*SERVICE_VARIABLES.values(), "AWS_ENDPOINT_URL", "LOCALSTACK_HOST")
+def _backend(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], file: Mapping[str, str]
+) -> tuple[str, dict[str, str] | None, list[Problem]]:
+    """Which backend, and where it is. An address that anybody named means that emulator, unless a backend is named."""
+    variables = (*SERVICE_VARIABLES.values(), "AWS_ENDPOINT_URL")
     in_environment = any(environ.get(variable) for variable in variables)
-    explicit_url = in_file if flag is None and not in_environment else flag
-    if explicit_url is None and not in_environment:
-        return None, []
+    explicit_url = flags.get("endpoint-url") or (None if in_environment else file.get("endpoint-url"))
+    source, name = _given(BACKEND, flags, environ, file)
+    if name is None and (explicit_url or in_environment):
+        name = "endpoint"
+    elif name is None:
+        name = "localstack" if environ.get("LOCALSTACK_HOST") else DEFAULTS.backend
     try:
-        return resolve_endpoints(explicit_url, environ), []
+        BACKEND.read(name)
+        return name, registry.backend(name).resolve(explicit_url, environ), []
+    except Invalid as invalid:
+        return DEFAULTS.backend, None, [Problem(source, name, str(invalid))]
     except UsageError as error:
-        return None, list(error.problems)
+        return name, None, list(error.problems)
 
 
 def _consistent(made: RunSettings, given: Mapping[str, Any], problems: list[Problem]) -> RunSettings:

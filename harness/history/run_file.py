@@ -9,7 +9,7 @@ import msgspec
 from harness.core.errors import RunNotFound
 from harness.settings import RunSettings
 
-SCHEMA = "sagastorm.run/1"
+SCHEMA = "sagastorm.run/2"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +31,37 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     call_cpu_ms: float
 
 
+class Deviation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a backend does not do what AWS documents."""
+
+    behaviour: str
+    """The test of the contract suite (``tests/contract/``) that expects AWS's behaviour, without its ``test_``."""
+    what: str
+    """What the backend does instead, in one sentence."""
+    consequence: str
+    """What that means for a result, in one sentence."""
+    falsifies: tuple[str, ...] = ()
+    """Metrics of ``summary.json`` that would be wrong on this backend, by their path below a topology, such as
+    ``retry_amplification.delivery``; they are ``null``, with the consequence as the reason."""
+
+
+class BackendFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run was made on."""
+
+    name: str
+    """As on the command line."""
+    product: str
+    """Which emulator answered: what the known deviations go by. ``unknown`` where it would not say."""
+    version: str
+    callback_retry: str
+    """The form in which a failed callback task was tried again, see :class:`harness.topologies.base.CallbackRetry`."""
+    deviations: tuple[Deviation, ...]
+    checked: bool
+    """Whether the contract suite was ever run on this product; if not, that there are no deviations means nothing."""
+
+
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of ``run.json``. ``instrument`` is missing until it has been read."""
+    """The content of ``run.json``. ``backend`` and ``instrument`` are missing until there was one to ask."""
 
     run_id: str
     settings: RunSettings
@@ -44,8 +73,7 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None
     versions: dict[str, str]
     machine: dict[str, str | int]
-    backend_name: str
-    backend_version: str
+    backend: BackendFacts | None = None
     instrument: Instrument | None = None
     schema: str = SCHEMA
 

@@ -114,7 +114,7 @@ def judge(data: RunData, audits: Sequence[Audit]) -> Judgement:
             checks.extend(rule(block) for rule in BLOCK_RULES)
             if audited.verdict is not Verdict.INVALID:
                 checks.append(_ends_known(block))
-            checks.append(_backend_not_saturated(block, embedded=data.run.settings.endpoints is None))
+            checks.append(_backend_not_saturated(block, embedded=data.run.settings.backend == "embedded"))
             checks.append(_machine_not_crowded(block, data.cores))
         elif audited.verdict is Verdict.INVALID:
             # What broke in a block that was cut short broke all the same; that the rest is unknown has been said.

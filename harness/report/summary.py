@@ -121,7 +121,9 @@ def summarize_data(data: RunData, audits: Sequence[Audit], judgement: Judgement)
         seed=run.settings.seed,
         saga=run.settings.saga,
         storm=storm_name(run),
-        backend=BackendSummary(name=run.backend_name, version=run.backend_version),
+        backend=BackendSummary(
+            name=run.backend.name if run.backend else "", version=run.backend.version if run.backend else ""
+        ),
         verdict=judgement.verdict.value,
         reasons=[*judgement.reasons, *missing],
         topologies=topologies,

@@ -29,7 +29,7 @@ LAYERS = {"sdk": "SDK", "delivery": "delivery", "stepfunctions": "Step Functions
 
 def backend(run: RunFile) -> str:
     """Name and version; not known where the run ended before the backend was up."""
-    return f"{run.backend_name} {run.backend_version}".strip() or "not known"
+    return f"{run.backend.name} {run.backend.version}" if run.backend else "not known"
 
 
 @dataclass(frozen=True)

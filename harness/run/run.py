@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 from collections.abc import Awaitable, Callable
@@ -19,12 +18,11 @@ from harness import registry
 from harness.aws.clients import open_clients
 from harness.aws.gateway import TRANSIENT
 from harness.backends.base import Backend, Endpoints
-from harness.backends.embedded import Embedded
-from harness.backends.endpoint import Endpoint, region_from
+from harness.backends.deviations import callback_retry, deviations, is_checked
 from harness.core.errors import EnvironmentFailure, Problem, SagastormError, UsageError
 from harness.history import run_file
 from harness.history.history import FILE_NAME, History
-from harness.history.run_file import RunFile
+from harness.history.run_file import BackendFacts, RunFile
 from harness.run import facts, scenarios
 from harness.run.block import SystemUnderTest
 from harness.run.instrument import read_instrument
@@ -91,8 +89,6 @@ def prepare(
         commit=facts.commit(),
         versions=facts.versions(),
         machine=facts.machine(),
-        backend_name="",
-        backend_version="",
     )
     run_file.save(folder, file)
     return Run(folder, file, settings, teller, key or secrets.token_hex(32))
@@ -177,9 +173,7 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
 
 
 def _backend(run: Run, turn: Turn) -> Backend:
-    if run.settings.endpoints is not None:
-        return Endpoint(run.settings.endpoints, region=region_from(os.environ))
-    return Embedded(turn.folder / "logs" / str(turn.number) / "backend.log")
+    return registry.backend(run.settings.backend).backend(run.settings.endpoints, turn.logs / "backend.log")
 
 
 async def _read_instrument_once(run: Run, turn: Turn, endpoints: Endpoints) -> None:
@@ -187,12 +181,22 @@ async def _read_instrument_once(run: Run, turn: Turn, endpoints: Endpoints) -> N
         return
     async with open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator) as clients:
         instrument = await read_instrument(clients, turn.namespace)
-    run.file = msgspec.structs.replace(
-        run.file, instrument=instrument, backend_name=endpoints.name, backend_version=endpoints.version
-    )
+    run.file = msgspec.structs.replace(run.file, instrument=instrument, backend=_facts(endpoints))
     run_file.save(run.folder, run.file)
     hops = ", ".join(f"{name.replace('_', ' ')} {hop.p50_ms:.1f}" for name, hop in instrument.hops.items())
     run.teller.say(f"  {endpoints.name} {endpoints.version}; its own hops, p50 in ms: {hops}")
+
+
+def _facts(endpoints: Endpoints) -> BackendFacts:
+    product = endpoints.product
+    return BackendFacts(
+        name=endpoints.name,
+        product=product,
+        version=endpoints.version,
+        callback_retry=callback_retry(product),
+        deviations=deviations(product),
+        checked=is_checked(product),
+    )
 
 
 def _interruptions(run: Run) -> asyncio.Event:

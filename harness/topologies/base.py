@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
@@ -14,6 +15,19 @@ from harness.core.saga import Outcome, Saga
 from harness.core.subject import Subject
 from harness.participants.dispatcher import Reply
 from harness.topologies.policy import RetryPolicy
+
+
+class CallbackRetry(StrEnum):
+    """How the state machine tries a callback task again that has failed.
+
+    ``RETRY``: by the task's own ``Retry``, as on AWS, where each try gets a token of its own. ``REENTER``: the failure
+    is caught, and after a computed wait the same state is entered anew; for backends on which ``Retry`` of such a
+    task does not do what AWS documents.
+    """
+
+    RETRY = "retry"
+    REENTER = "reenter"
+
 
 OUTCOMES = "outcomes"
 """The subscriber that hears how sagas end: the ingress."""

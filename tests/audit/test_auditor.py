@@ -138,8 +138,6 @@ def _save_run(folder: Path, saga: str = "create-order") -> None:
         commit=None,
         versions={},
         machine={},
-        backend_name="world",
-        backend_version="1",
     )
     run_file.save(folder, run)
 

@@ -226,7 +226,13 @@ async def test_the_version_is_what_the_health_page_says(pages: dict[str, object]
     async with emulator(pages) as (url, _):
         endpoints = await Endpoint(everywhere(url), region="eu-west-1").start()
     assert endpoints == Endpoints(
-        urls=everywhere(url), region="eu-west-1", emulator=True, name="endpoint", version=version, pid=None
+        urls=everywhere(url),
+        region="eu-west-1",
+        emulator=True,
+        name="endpoint",
+        product=version.split()[0],
+        version=version,
+        pid=None,
     )
     assert msgspec.json.decode(msgspec.json.encode(endpoints), type=Endpoints) == endpoints
 

@@ -28,7 +28,7 @@ from harness.history.records import (
     Sample,
     StepRow,
 )
-from harness.history.run_file import Instrument, Reading, RunFile
+from harness.history.run_file import BackendFacts, Instrument, Reading, RunFile
 from harness.history.spool import Spool
 from harness.report.run_data import RunData, read_run
 from harness.settings import RunSettings
@@ -105,8 +105,14 @@ def run(spec: Spec) -> RunFile:
         commit="0123456789abcdef0123456789abcdef01234567",
         versions={"sagastorm": "0.1.0", "python": "3.11.7", "aioboto3": "15.5.0"},
         machine={"system": "Linux", "cores": 2, "cpu": "synthetic", "memory_mib": 24_103},
-        backend_name="ministack",
-        backend_version="1.5.33",
+        backend=BackendFacts(
+            name="embedded",
+            product="ministack",
+            version="ministack 1.5.33",
+            callback_retry="retry",
+            deviations=(),
+            checked=True,
+        ),
         instrument=Instrument(
             hops={
                 "queue": Reading(p50_ms=1.9, p95_ms=3.4, samples=200),

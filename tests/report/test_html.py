@@ -139,7 +139,13 @@ def evil_report() -> Report:
         block(1, EVIL, rows=rows, state="aborted", problem=EVIL),
     )
     data.blocks[0].events.append(EventRow(t_s=1.0, what=EVIL))
-    file = msgspec.structs.replace(data.run, command=EVIL, commit=EVIL, backend_name=EVIL, run_id=EVIL)
+    file = msgspec.structs.replace(
+        data.run,
+        command=EVIL,
+        commit=EVIL,
+        backend=msgspec.structs.replace(data.run.backend, version=EVIL),
+        run_id=EVIL,
+    )
     data = RunData(file, data.blocks)
     evil = Anomaly(name=EVIL, count=1, sagas=(EVIL,), witness=EVIL)
     return make_report(data, synthetic_run.audits(data, {0: [evil]}))

@@ -285,6 +285,7 @@ def test_somebody_elses_endpoint_cannot_be_measured_and_is_remarked_upon() -> No
     data = run(
         block(0, **without_backend()),
         block(1, "choreographed", **without_backend()),
+        backend="endpoint",
         endpoints={"sqs": "http://127.0.0.1:4566"},
     )
     judgement = judged(data)

@@ -30,8 +30,6 @@ def run_of(**settings: Any) -> Run:
         commit=None,
         versions={},
         machine={},
-        backend_name="",
-        backend_version="",
     )
     return Run(Path("/nowhere/the-run"), file, made, PlainTeller(Console(quiet=True)), key="secret")
 
