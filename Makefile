@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade
+EVERYWHERE := --universal --python-version 3.11
+LOCALSTACK := $(BIN)/python -m harness.backends.localstack_env
 
-.PHONY: help setup emulator bench bench-overhead test lint types imports format lock clean
+.PHONY: help setup emulator localstack bench bench-overhead test test-localstack test-properties dashboards lint types imports format lock clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -27,8 +29,22 @@ bench: $(READY) emulator ## The main job: both topologies under the default stor
 bench-overhead: $(READY) emulator ## What sagastorm itself costs, and how fast each topology can go
 	$(BIN)/python -m tests.bench.overhead
 
-test: $(READY) emulator node_modules ## The whole test suite
-	$(BIN)/python -m pytest
+localstack: $(READY) ## Start LocalStack on 127.0.0.1:4566: with Docker where an engine answers, else without
+	@if docker info >/dev/null 2>&1; then exec docker compose up localstack; else exec $(LOCALSTACK); fi
+
+test: $(READY) emulator node_modules ## The whole test suite, but for what needs LocalStack
+	$(BIN)/python -m pytest -m "not localstack"
+
+test-localstack: $(READY) ## The contract and whole runs on the real LocalStack, started without Docker
+	@if missing=$$($(LOCALSTACK) --missing); then \
+		$(LOCALSTACK) --build-only && $(BIN)/python -m pytest -m localstack; \
+	else echo "skipped: the tests on LocalStack, for want of $$missing"; fi
+
+test-properties: $(READY) ## The properties, on twenty times as many seeds
+	SAGASTORM_PROPERTY_TIMES=20 $(BIN)/python -m pytest tests/properties
+
+dashboards: $(READY) ## Write the Grafana dashboards from their description
+	$(BIN)/python -m dashboards.grafana.build
 
 # The validator of Amazon States Language comes from npm; without npm its tests are skipped, and say so.
 node_modules: package.json package-lock.json
@@ -49,8 +65,10 @@ format: $(READY) ## Let ruff rewrite
 	$(BIN)/ruff format .
 
 lock: $(READY) ## Pin anew what pyproject.toml and the emulator ask for
-	$(LOCK) --group dev --output-file requirements.lock pyproject.toml
-	printf '%s\n' ministack==1.5.33 uvicorn uvloop httptools | $(LOCK) --output-file harness/backends/ministack.lock -
+	$(LOCK) $(EVERYWHERE) --group dev --output-file requirements.lock pyproject.toml
+	printf '%s\n' ministack==1.5.33 uvicorn uvloop httptools | $(LOCK) $(EVERYWHERE) --output-file harness/backends/ministack.lock -
+	printf '%s\n' 'localstack-core[runtime]==4.14.0' 'cryptography<47' pyopenssl==25.3.0 service_identity cbor2==5.7.1 \
+		| $(LOCK) --python-version 3.13 --output-file harness/backends/localstack.lock -
 
 clean: ## Remove what was made here, but for saved runs
 	rm -rf $(VENV) node_modules build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

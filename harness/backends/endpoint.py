@@ -50,7 +50,7 @@ REAL_AWS: Final = (
 
 FAILURES_TO_DIE: Final = 3
 _CONNECT_TIMEOUT_S: Final = 1.0
-_HEALTH_TIMEOUT_S: Final = 2.0
+HEALTH_TIMEOUT_S: Final = 2.0
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.IGNORECASE | re.ASCII)
 _HEALTH: Final = (("ministack", "/_ministack/health"), ("localstack", "/_localstack/health"))
 """MiniStack first: it answers for LocalStack, too."""
@@ -184,24 +184,21 @@ class Endpoint:
 
     def _addresses(self) -> dict[str, str]:
         """URL to the words for it: services that share a URL are looked at once."""
-        return {url: f"the endpoint {url} ({', '.join(self._services_at(url))})" for url in self._urls.values()}
-
-    def _services_at(self, url: str) -> list[str]:
-        return [service for service, its_url in self._urls.items() if its_url == url]
+        return {url: f"the endpoint {url} ({', '.join(services)})" for url, services in by_address(self._urls).items()}
 
     async def _unreachable(self) -> dict[str, str]:
         addresses = self._addresses()
-        reasons = await asyncio.gather(*(_why_unreachable(url) for url in addresses))
+        reasons = await asyncio.gather(*(why_unreachable(url) for url in addresses))
         return {address: reason for address, reason in zip(addresses.values(), reasons, strict=True) if reason}
 
     async def _version(self) -> str:
-        urls = list(self._addresses())
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_HEALTH_TIMEOUT_S)) as session:
-            versions = await asyncio.gather(*(_version_at(session, url) for url in urls))
+        addresses = by_address(self._urls)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=HEALTH_TIMEOUT_S)) as session:
+            versions = await asyncio.gather(*(version_at(session, url) for url in addresses))
         if len(set(versions)) == 1:
             return versions[0]
         return "; ".join(
-            f"{','.join(self._services_at(url))}: {version}" for url, version in zip(urls, versions, strict=True)
+            f"{','.join(services)}: {version}" for services, version in zip(addresses.values(), versions, strict=True)
         )
 
 
@@ -223,6 +220,14 @@ class EndpointKind:
 KIND: Final = EndpointKind()
 
 
+def by_address(urls: Mapping[str, str]) -> dict[str, list[str]]:
+    """URL to the services that share it."""
+    addresses: dict[str, list[str]] = {}
+    for service, url in urls.items():
+        addresses.setdefault(url, []).append(service)
+    return addresses
+
+
 def product_of(version: str) -> str:
     """``localstack`` of ``localstack 4.14.0``; ``unknown`` where services of several products stand side by side.
 
@@ -232,7 +237,8 @@ def product_of(version: str) -> str:
     return products.pop() if len(products) == 1 else "unknown"
 
 
-async def _why_unreachable(url: str) -> str | None:
+async def why_unreachable(url: str) -> str | None:
+    """Why a connection cannot be made, in words; ``None`` where something listens."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -245,7 +251,7 @@ async def _why_unreachable(url: str) -> str | None:
     return None
 
 
-async def _version_at(session: aiohttp.ClientSession, url: str) -> str:
+async def version_at(session: aiohttp.ClientSession, url: str) -> str:
     """Such as ``localstack 4.14.0``; ``unknown`` for whatever has no health page (DynamoDB Local has none)."""
     for product, path in _HEALTH:
         try:
