@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -29,6 +29,8 @@ class CallbackRetry(StrEnum):
     REENTER = "reenter"
 
 
+FOREVER = 99_999_999
+"""The most that ``MaxAttempts`` may be."""
 OUTCOMES = "outcomes"
 """The subscriber that hears how sagas end: the ingress."""
 
@@ -93,7 +95,7 @@ class Delivery:
 
 
 class Connection(Protocol):
-    """A topology in use by one process."""
+    """A topology in use by one process. It may be :class:`Abortable` and :class:`Replying` as well."""
 
     async def start(self, envelope: Envelope) -> None:
         """Start a saga. Starting one that was started before is a success and starts nothing."""
@@ -106,6 +108,22 @@ class Connection(Protocol):
     async def reply(self, delivery: Delivery, reply: Reply) -> None:
         """Tell whoever must know how the step ended. Returns when it is certain that they will."""
         ...
+
+
+@runtime_checkable
+class Abortable(Protocol):
+    """Optional: a connection to somebody who carries a saga, and can be told to stop."""
+
+    async def abort(self, saga_id: str) -> None:
+        """Stop it where it is. Nothing is undone; where nothing runs under this id, nothing happens."""
+        ...
+
+
+@runtime_checkable
+class Replying(Protocol):
+    """Optional: a connection that says which AWS calls :meth:`Connection.reply` makes, as ``service:Operation``."""
+
+    reply_calls: frozenset[str]
 
 
 class Topology(Protocol):

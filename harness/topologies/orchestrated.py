@@ -16,13 +16,20 @@ from harness.aws.gateway import Gateway
 from harness.core.envelope import Envelope
 from harness.core.saga import Outcome, Saga, Step
 from harness.participants.dispatcher import Reply
-from harness.topologies.base import OUTCOMES, Blueprint, Delivery, Deployed, ending_events, event_source, outcome_rule
+from harness.topologies.base import (
+    FOREVER,
+    OUTCOMES,
+    Blueprint,
+    Delivery,
+    Deployed,
+    ending_events,
+    event_source,
+    outcome_rule,
+)
 from harness.topologies.policy import RetryPolicy
 
 REFUSED = "Refused"
 """The error name of a business refusal: definite, so it is caught and never retried."""
-FOREVER = 99_999_999
-"""The most that ``MaxAttempts`` may be."""
 SETTLED = frozenset({"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"})
 """Answers to a callback that comes late or twice. Whichever it is, the state machine waits for it no longer."""
 _ENDS = ("PublishCompleted", "Completed", "PublishCompensated", "Compensated")
@@ -199,6 +206,8 @@ class _Input(msgspec.Struct, frozen=True):
 
 
 class _Connection:
+    reply_calls = frozenset({"stepfunctions:SendTaskFailure", "stepfunctions:SendTaskSuccess"})
+
     def __init__(self, gateway: Gateway, deployed: Deployed) -> None:
         self._gateway = gateway
         self._deployed = deployed
@@ -238,4 +247,14 @@ class _Connection:
                 await self._gateway.call("stepfunctions", "SendTaskSuccess", taskToken=token, output=output)
         except ClientError as error:
             if error.response["Error"]["Code"] not in SETTLED:
+                raise
+
+    async def abort(self, saga_id: str) -> None:
+        """StopExecution: the execution's name is the saga id, and its ARN follows from the state machine's."""
+        machine = self._deployed.state_machine_arn or ""
+        arn = f"{machine.replace(':stateMachine:', ':execution:', 1)}:{saga_id}"
+        try:
+            await self._gateway.call("stepfunctions", "StopExecution", executionArn=arn, error="Aborted")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
                 raise

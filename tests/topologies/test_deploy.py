@@ -9,9 +9,10 @@ import pytest
 
 from harness import registry
 from harness.sagas.create_order import SAGA
-from harness.topologies.base import OUTCOMES, Deployed
+from harness.topologies.base import OUTCOMES, CallbackRetry, Deployed
 from harness.topologies.deploy import deploy
 from harness.topologies.policy import RetryPolicy
+from harness.topologies.reentry import reentered
 from tests.fake_gateway import FakeGateway, Parameters
 
 QUEUES = {*SAGA.participants, OUTCOMES}
@@ -38,9 +39,9 @@ def fake_aws() -> FakeGateway:
     )
 
 
-async def deployed(topology: str) -> tuple[Deployed, FakeGateway]:
+async def deployed(topology: str, form: CallbackRetry = CallbackRetry.RETRY) -> tuple[Deployed, FakeGateway]:
     gateway = fake_aws()
-    made = await deploy(gateway, SAGA, registry.topology(topology), "ns", POLICY)
+    made = await deploy(gateway, SAGA, registry.topology(topology), "ns", POLICY, callback_retry=form, seed=7)
     return made, gateway
 
 
@@ -93,3 +94,18 @@ async def test_state_machine_is_made_for_the_orchestrated_saga_only() -> None:
     made, gateway = await deployed("choreographed")
     assert made.state_machine_arn is None
     assert gateway.asked("CreateStateMachine") == []
+
+
+async def test_backend_without_retries_of_callbacks_gets_the_same_machine_with_its_tries_written_out() -> None:
+    definitions = []
+    for form in CallbackRetry:
+        _, gateway = await deployed("orchestrated", form)
+        [call] = gateway.asked("CreateStateMachine")
+        definitions.append(json.loads(call["definition"]))
+    retry, reenter = definitions
+    assert reenter == reentered(retry, seed=7) != retry
+
+
+async def test_choreographed_saga_has_no_tries_to_write_out() -> None:
+    made, _ = await deployed("choreographed", CallbackRetry.REENTER)
+    assert made.state_machine_arn is None

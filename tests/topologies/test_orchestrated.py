@@ -12,8 +12,8 @@ import pytest
 
 from harness.core.saga import Saga, StepKind
 from harness.sagas.create_order import SAGA
-from harness.topologies.base import OUTCOMES, Deployed
-from harness.topologies.orchestrated import FOREVER, REFUSED, TOPOLOGY
+from harness.topologies.base import FOREVER, OUTCOMES, Deployed
+from harness.topologies.orchestrated import REFUSED, TOPOLOGY
 from harness.topologies.policy import RetryPolicy
 from tests.conftest import Golden
 from tests.samples import pivot, retriable, saga, undoable

@@ -1,0 +1,204 @@
+"""A state machine that tries its callback tasks again without ``Retry``: it catches, waits, and enters the state anew.
+
+For backends on which ``Retry`` of a ``.waitForTaskToken`` task does not do what AWS documents: where all tries share
+one token, a late answer to the first ends the second; where they share an outcome, one that failed fails for ever. A
+state that is entered anew gets a new token everywhere. The wait keeps its meaning: exponential, at most
+``MaxDelaySeconds``, with full jitter in whole seconds, distributed as ``RetryPolicy.delay_s`` has it.
+
+A saga in which nothing fails pays one state transition for it, one that is compensated two, and each retry five or six.
+The states between two tries are the same for all tasks: LocalStack parses the definition anew for every execution, and
+with these states written out for each task a saga took half as long again there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.topologies.base import FOREVER
+
+State = dict[str, Any]
+
+CALLBACK = ".waitForTaskToken"
+"""How the resource of a callback task ends."""
+COUNT = "Count tries"
+WAIT = "Wait to try"
+"""All states that are added have a space in their names, which no state made from a step has."""
+LONGEST_S = 1000
+"""The longest wait that can be drawn: it is the length of an array, which may have so many items."""
+
+_NONE_YET = {"retry": 0, "rung": 0}
+"""``$.tries``: the retries of the task under way, and which wait the next one has. Leaving a task resets it."""
+_GIVE_UP, _BACK_OFF, _DRAW, _TRY_AGAIN = "Give up or not", "Back off", "Draw a wait", "Try again"
+_BACKOFF = ("IntervalSeconds", "BackoffRate", "MaxDelaySeconds", "JitterStrategy")
+_SCALE = 1_000_000
+
+
+def reentered(definition: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The same machine with every ``Retry`` of a callback task written out; other tasks keep theirs.
+
+    Waits are drawn from ``seed``, the arrival's number (``$.envelope.arrival`` of the input), the state and the retry.
+
+    Raises ``ValueError`` for tasks whose ``Retry`` and ``Catch`` it cannot write out without changing what they mean.
+    """
+    tasks = {name: state for name, state in definition["States"].items() if _is_retried_callback(state)}
+    if not tasks:
+        return definition
+    if problems := [*_refused(definition["States"]), *_not_understood(tasks)]:
+        raise ValueError(f"tries that cannot be written out: {'; '.join(problems)}")
+    states = {COUNT: _reset(definition["StartAt"])} | definition["States"]
+    limited = {name: task for name, task in tasks.items() if "Catch" in task}
+    for name, task in tasks.items():
+        states[name] = _entered_anew(name, task)
+        states[_failed(name)] = {
+            "Type": "Pass",
+            "Result": name,
+            "ResultPath": "$.trying",
+            "Next": _GIVE_UP if name in limited else _BACK_OFF,
+        }
+    for task in limited.values():
+        states |= {_on_to(catcher["Next"]): _reset(catcher["Next"]) for catcher in task["Catch"]}
+    if limited:
+        states[_GIVE_UP] = _give_up(limited)
+    states |= dict(_waits([task["Retry"][-1] for task in tasks.values()], seed))
+    states[_TRY_AGAIN] = _try_again(list(tasks))
+    return definition | {"StartAt": COUNT, "States": states}
+
+
+def _is_retried_callback(state: Mapping[str, Any]) -> bool:
+    return str(state.get("Resource", "")).endswith(CALLBACK) and "Retry" in state
+
+
+def _refused(states: Mapping[str, State]) -> Iterator[str]:
+    for name, state in states.items():
+        if state["Type"] in ("Parallel", "Map") and CALLBACK in json.dumps(state):
+            yield f"{name} has callback tasks of its own"
+        if " " in name:
+            yield f"{name} might have the name of a state that is added"
+
+
+def _not_understood(tasks: Mapping[str, State]) -> Iterator[str]:
+    """What the orchestrated topology never writes, and another might."""
+    for name, task in tasks.items():
+        *definite, retrier = task["Retry"]
+        *caught, last = task.get("Catch") or [None]
+        if retrier["ErrorEquals"] != ["States.ALL"] or any(one.get("MaxAttempts") != 0 for one in definite):
+            yield f"{name}: the last retrier must be for States.ALL, those before it for what is never tried again"
+        elif _errors(definite) != _errors(caught):
+            yield f"{name}: what is never tried again must have catchers of its own, and nothing else may"
+        elif last is None and retrier.get("MaxAttempts") != FOREVER:
+            yield f"{name} gives up, and nothing catches that"
+        elif last is not None and (last["ErrorEquals"] != ["States.ALL"] or last.get("ResultPath", "$") == "$"):
+            yield f"{name}: the last catcher must be for States.ALL, and must leave the input as it was"
+        if task.get("ResultPath", "$") is not None:
+            yield f"{name} keeps its result"
+    retriers = [task["Retry"][-1] for task in tasks.values()]
+    if len({tuple(retrier.get(part) for part in _BACKOFF) for retrier in retriers}) > 1:
+        yield "the tasks do not all wait alike"
+    elif _ceilings_s(retriers)[-1] > LONGEST_S:
+        yield f"a wait may be longer than {LONGEST_S} s"
+
+
+def _errors(rules: Sequence[State]) -> list[str]:
+    return sorted(error for rule in rules for error in rule["ErrorEquals"])
+
+
+def _failed(name: str) -> str:
+    return f"{name} failed"
+
+
+def _on_to(target: str) -> str:
+    return f"On to {target}"
+
+
+def _entered_anew(name: str, task: State) -> State:
+    *caught, last = task.get("Catch") or [None]
+    again = {
+        "ErrorEquals": ["States.ALL"],
+        # Of a task that never gives up nobody asks why it failed, and an earlier failure must not be written over.
+        "ResultPath": last["ResultPath"] if last else None,
+        "Next": _failed(name),
+    }
+    counted: State = json.loads(json.dumps(task).replace("$$.State.RetryCount", "$.tries.retry"))
+    del counted["Retry"]
+    return counted | {
+        "ResultSelector": _NONE_YET,
+        "ResultPath": "$.tries",
+        "Catch": [*(catcher | {"Next": _on_to(catcher["Next"])} for catcher in caught), again],
+    }
+
+
+def _reset(following: str) -> State:
+    return {"Type": "Pass", "Result": _NONE_YET, "ResultPath": "$.tries", "Next": following}
+
+
+def _give_up(limited: Mapping[str, State]) -> State:
+    rules = [
+        {
+            "And": [
+                {"Variable": "$.trying", "StringEquals": name},
+                {"Variable": "$.tries.retry", "NumericGreaterThanEquals": task["Retry"][-1].get("MaxAttempts", 3)},
+            ],
+            "Next": _on_to(task["Catch"][-1]["Next"]),
+        }
+        for name, task in limited.items()
+    ]
+    return {"Type": "Choice", "Choices": rules, "Default": _BACK_OFF}
+
+
+def _try_again(names: Sequence[str]) -> State:
+    rules = [{"Variable": "$.trying", "StringEquals": name, "Next": name} for name in names]
+    return {"Type": "Choice", "Choices": rules}
+
+
+def _waits(retriers: Sequence[Mapping[str, Any]], seed: int) -> Iterator[tuple[str, State]]:
+    """From a failed try to the next, of whichever task.
+
+    ``States.MathRandom`` would be the plain way to draw, but MiniStack ignores its seed, and both emulators count the
+    end of the range in, which AWS leaves out. So the digits in a hash are read as a fraction of the longest wait, and
+    how many half-way marks between whole seconds lie below it is the wait: the same on every backend.
+    """
+    ceilings_s = _ceilings_s(retriers)
+    last = len(ceilings_s) - 1
+    jitter = retriers[0].get("JitterStrategy") == "FULL"
+    counted = {
+        "retry.$": "States.MathAdd($.tries.retry, 1)",
+        "rung.$": _of_rung([min(rung + 1, last) for rung in range(last + 1)]),
+    }
+    if jitter:
+        counted |= {
+            "first_mark.$": _of_rung([math.ceil(_SCALE / 2 / ceiling_s) for ceiling_s in ceilings_s]),
+            "digits.$": f"States.StringSplit(States.Hash(States.Format('{seed}/{{}}/{{}}/{{}}', "
+            "$.trying, $.envelope.arrival, $.tries.retry), 'SHA-256'), 'abcdef')",
+        }
+    else:
+        counted |= {"wait_s.$": _of_rung([math.floor(ceiling_s + 0.5) for ceiling_s in ceilings_s])}
+    yield _BACK_OFF, _count(counted, _DRAW if jitter else WAIT)
+    if jitter:
+        digits = "States.ArrayGetItem($.tries.digits, 0), States.ArrayGetItem($.tries.digits, 1)"
+        drawn = f"States.StringToJson(States.Format('0.{{}}{{}}e{len(str(_SCALE)) - 1}', {digits}))"
+        apart = "States.MathAdd($.tries.first_mark, $.tries.first_mark)"
+        marks = f"States.ArrayLength(States.ArrayRange($.tries.first_mark, {drawn}, {apart}))"
+        yield _DRAW, _count({"retry.$": "$.tries.retry", "rung.$": "$.tries.rung", "wait_s.$": marks}, WAIT)
+    yield WAIT, {"Type": "Wait", "SecondsPath": "$.tries.wait_s", "Next": _TRY_AGAIN}
+
+
+def _count(tries: State, following: str) -> State:
+    return {"Type": "Pass", "Parameters": tries, "ResultPath": "$.tries", "Next": following}
+
+
+def _of_rung(values: Sequence[int]) -> str:
+    return f"States.ArrayGetItem(States.Array({', '.join(map(str, values))}), $.tries.rung)"
+
+
+def _ceilings_s(retriers: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The longest wait before each retry, to the last or to the one that all later ones repeat."""
+    interval_s, rate = retriers[0].get("IntervalSeconds", 1), retriers[0].get("BackoffRate", 2.0)
+    longest_s = retriers[0].get("MaxDelaySeconds", math.inf)
+    retries = max(retrier.get("MaxAttempts", 3) for retrier in retriers)
+    ceilings_s = [min(longest_s, interval_s)]
+    while len(ceilings_s) < retries and rate > 1 and ceilings_s[-1] < min(longest_s, LONGEST_S):
+        ceilings_s.append(min(longest_s, interval_s * rate ** len(ceilings_s)))
+    return ceilings_s
