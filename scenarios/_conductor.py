@@ -128,7 +128,9 @@ class Conductor:
         if self._failed:
             return None
         if run is None:
-            return (max(1, len(self._members())),) * 2
+            # No users while nobody is there to be one: Locust asks for a start again only when the number changes.
+            members = len(self._members())
+            return members, max(1, members)
         if run.done.is_set() and not self._stopping:
             return None
         run_time_s = self._environment.parsed_options.run_time

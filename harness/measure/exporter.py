@@ -6,12 +6,23 @@ and a Prometheus server beside it look at the same list.
 
 from __future__ import annotations
 
+import atexit
+import errno
+import os
+import socket
 from pathlib import Path
 
 import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
 ADDRESS = "127.0.0.1"
+BESIDE_VARIABLE = "SAGASTORM_TARGETS"
+"""Folder in which every process of every block is announced as well, for as long as it lives, where this is set.
+
+For a Prometheus server: it takes a wildcard in the name of a file but not of a folder, and each block has folders of its
+own. Whoever is killed leaves its file there, until the next process announces itself."""
+
+_PROBE_LIMIT_S = 0.2
 
 
 def start_exporter(registry: CollectorRegistry, targets_dir: Path, process: str) -> int:
@@ -28,9 +39,27 @@ def start_exporter(registry: CollectorRegistry, targets_dir: Path, process: str)
 
 def announce(targets_dir: Path, process: str, port: int) -> None:
     """Add this process to the targets in ``targets_dir``. Readers see the whole file or none."""
-    targets_dir.mkdir(parents=True, exist_ok=True)
+    _write(targets_dir / f"{process}.json", process, port)
+    if beside := os.environ.get(BESIDE_VARIABLE):
+        _forget_the_dead(Path(beside))
+        path = Path(beside) / f"{port}.json"
+        _write(path, process, port)
+        atexit.register(path.unlink, missing_ok=True)
+
+
+def _forget_the_dead(beside: Path) -> None:
+    for path in beside.glob("*.json"):
+        with socket.socket() as probe:
+            probe.settimeout(_PROBE_LIMIT_S)
+            # Only a refusal: who is stopped, or has its hands full, is not dead.
+            if probe.connect_ex((ADDRESS, int(path.stem))) == errno.ECONNREFUSED:
+                path.unlink(missing_ok=True)
+
+
+def _write(path: Path, process: str, port: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     target = [{"targets": [f"{ADDRESS}:{port}"], "labels": {"process": process}}]
     # Both Prometheus and the sampler look for *.json only, so the unfinished file has another ending.
-    part = targets_dir / f"{process}.json.part"
+    part = path.with_name(f"{path.name}.part")
     part.write_bytes(msgspec.json.encode(target))
-    part.replace(targets_dir / f"{process}.json")
+    part.replace(path)
