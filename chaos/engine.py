@@ -6,11 +6,13 @@ it is the same in both topologies, in every process and on every replay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from chaos.injector import Injector, Port, Selective, Strike
+from chaos.claims import Claims
+from chaos.injector import Injector, Observant, Particular, Passing, Port, Selective, Strike
 from chaos.storm import Fault, Storm
 from harness.aws.clients import Send
 from harness.core.seeded import uniform
@@ -19,11 +21,13 @@ from harness.history.records import FaultRow
 from harness.history.spool import Spool
 from harness.measure.metrics import Metrics
 from harness.participants.dispatcher import Reply
-from harness.topologies.base import Delivery
-from harness.worker.ports import Process, Received, Work
+from harness.topologies.base import Connection, Delivery
+from harness.worker.ports import Answer, Process, Received, Work
 
 COLLATERAL = "in the same batch"
 """How the record of a saga begins that no fault chose, and whose entry shared a call with one that was struck."""
+
+_Armed = Sequence[tuple[Fault, Injector]]
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,17 @@ class Site:
     now_s: Callable[[], float]
     is_on: Callable[[], bool]
     """False once the harness has lifted the faults."""
+    claims: Claims
 
 
 def decides(seed: int, fault: Fault, arrival: int, step: str, attempt: str) -> bool:
-    """Whether the fault strikes this attempt, should it be its turn."""
-    return uniform(seed, "fault", fault.name, arrival, step, attempt) < fault.probability
+    """Whether the fault strikes this attempt, should it be its turn.
+
+    A saga is among the fault's share of sagas with all of its attempts, or with none.
+    """
+    return (fault.sagas == 1 or uniform(seed, "sagas", fault.name, arrival) < fault.sagas) and uniform(
+        seed, "fault", fault.name, arrival, step, attempt
+    ) < fault.probability
 
 
 class Engine:
@@ -68,36 +78,50 @@ class Engine:
             for fault, injector in armed.values():
                 if fault.call != call:
                     continue
-                hit = [
-                    subject
+                strikes = {
+                    subject: strike
                     for subject in SUBJECTS.get()
-                    if self._strikes(fault, injector, subject, f"{subject.attempt}.{try_number}")
-                ]
-                if hit:
+                    if (
+                        strike := self._strike(
+                            fault,
+                            injector,
+                            subject,
+                            f"{subject.attempt}.{try_number}",
+                            call=call,
+                            read_timeout_s=read_timeout_s,
+                        )
+                    )
+                }
+                if strikes:
                     for subject in SUBJECTS.get():
                         attempt = f"{subject.attempt}.{try_number}"
-                        if subject in hit:
+                        if subject in strikes:
                             self._record(fault, subject, attempt, call)
                         else:
                             self._write(fault, subject, attempt, f"{COLLATERAL}: {call}")
-                    strike = Strike(read_timeout_s=read_timeout_s)
-                    return await injector.strike(strike, lambda: send(request))
+                    return await injector.strike(next(iter(strikes.values())), lambda: send(request))
             return await send(request)
 
         return struck_send
 
-    def wrap_process(self, process: Process) -> Process:
-        """Around the handling of a delivered message."""
+    def wrap_process(self, process: Process, connection: Connection) -> Process:
+        """Around the handling of a delivered message, in the topology that ``connection`` is of."""
+        armed = [
+            (fault, injector)
+            for fault, injector in self._armed[Port.PROCESS]
+            if not isinstance(injector, Particular) or injector.applies_to(connection)
+        ]
+        observers = [injector for _, injector in armed if isinstance(injector, Observant)]
 
         async def struck_process(received: Received) -> None:
-            subject = received.delivery.subject
-            for fault, injector in self._armed[Port.PROCESS]:
-                if not received.delivery.is_copy and self._strikes(fault, injector, subject, subject.attempt):
-                    self._record(fault, subject, subject.attempt)
-                    strike = Strike(received=received)
-                    await injector.strike(strike, lambda: process(received))
-                    return
-            await process(received)
+            delivery = received.delivery
+            more = {"delivery": delivery, "received": received, "connection": connection}
+            if delivery.is_copy:
+                await process(received)
+            else:
+                await self._struck(armed, delivery, more, lambda: process(received))
+            for observer in observers:
+                observer.handled(delivery)
 
         return struck_process
 
@@ -105,29 +129,53 @@ class Engine:
         """Around a participant's work on one step."""
 
         async def struck_work(delivery: Delivery) -> Reply:
-            subject = delivery.subject
-            for fault, injector in self._armed[Port.WORK]:
-                if self._strikes(fault, injector, subject, subject.attempt):
-                    self._record(fault, subject, subject.attempt)
-                    reply: Reply = await injector.strike(Strike(), lambda: work(delivery))
-                    return reply
-            return await work(delivery)
+            armed = self._armed[Port.WORK]
+            reply: Reply = await self._struck(armed, delivery, {"delivery": delivery}, lambda: work(delivery))
+            return reply
 
         return struck_work
 
-    def _strikes(self, fault: Fault, injector: Injector, subject: Subject, attempt: str) -> bool:
+    def wrap_reply(self, answer: Answer) -> Answer:
+        """Around telling how a step ended."""
+
+        async def struck_answer(delivery: Delivery, reply: Reply) -> None:
+            armed = self._armed[Port.REPLY]
+            await self._struck(armed, delivery, {"delivery": delivery}, lambda: answer(delivery, reply))
+
+        return struck_answer
+
+    async def _struck(
+        self, armed: _Armed, delivery: Delivery, more: dict[str, Any], proceed: Callable[[], Awaitable[Any]]
+    ) -> Any:
+        """Let the first fault that strikes this delivery do its harm; where there is none, proceed."""
+        subject = delivery.subject
+        for fault, injector in armed:
+            if strike := self._strike(fault, injector, subject, subject.attempt, **more):
+                self._record(fault, subject, subject.attempt)
+                return await injector.strike(strike, proceed)
+        return await proceed()
+
+    def _strike(self, fault: Fault, injector: Injector, subject: Subject, attempt: str, **more: Any) -> Strike | None:
+        """The strike, if this attempt is struck."""
         # A fault that strikes sagas goes on striking those of its window while they drain: were it lifted by the
-        # clock, it would spare the slower topology. One that strikes every attempt has to be lifted all the same.
-        if not self._site.is_on() and (not injector.by_arrival or fault.probability == 1):
-            return False
+        # clock, it would spare the slower topology. One that lets nothing pass has to be lifted all the same.
+        if not self._site.is_on():
+            lets_pass = fault.probability < 1 or isinstance(injector, Passing)
+            if not (injector.by_arrival and lets_pass):
+                return None
         when_s = subject.scheduled_s if injector.by_arrival else self._site.now_s()
-        return (
+        chosen = (
             fault.start_s <= when_s < fault.end_s
             and fault.participant in (None, subject.participant)
             and fault.step in (None, subject.step)
             and decides(self._site.seed, fault, subject.arrival, subject.step, attempt)
-            and (not isinstance(injector, Selective) or injector.bites())
         )
+        if not chosen:
+            return None
+        draw = uniform(self._site.seed, "draw", fault.name, subject.arrival, subject.step, attempt)
+        claim = partial(self._site.claims.claim, fault.name, subject.saga_id, subject.step, attempt)
+        strike = Strike(first=claim, draw=draw, **more)
+        return strike if not isinstance(injector, Selective) or injector.bites(strike) else None
 
     def _record(self, fault: Fault, subject: Subject, attempt: str, detail: str | None = None) -> None:
         self._metrics.fault(fault.name)

@@ -19,6 +19,7 @@ class DuplicateDelivery:
 
     port: ClassVar = Port.PROCESS
     by_arrival: ClassVar = True
+    passes: ClassVar = True
 
     class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """``delay_s``: 0 for a copy at once, handled concurrently; else the whole seconds until the copy comes."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from chaos.injector import Port, Strike
-
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+from chaos.rate import Rate
 
 
 class Overload:
@@ -22,15 +21,16 @@ class Overload:
     class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """``actions_per_s``: what all workers together get done."""
 
-        actions_per_s: Positive
+        actions_per_s: Rate
 
     def __init__(self, options: Options, workers: int) -> None:
         self._interval_s = workers / options.actions_per_s
         self._slot_s = 0.0
         self._next_slot_s = 0.0
 
-    def bites(self) -> bool:
+    def bites(self, strike: Strike) -> bool:
         """Take the next slot of this process's share; false where it is free now, so that nobody is held up."""
+        del strike
         now_s = asyncio.get_running_loop().time()
         self._slot_s = max(now_s, self._next_slot_s)
         self._next_slot_s = self._slot_s + self._interval_s

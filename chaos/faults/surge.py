@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, NoReturn
 import msgspec
 
 from chaos.injector import Port, Strike
+from harness.load.plan import LoadPlan
 
 
 class Surge:
@@ -23,7 +24,11 @@ class Surge:
 
     def __init__(self, options: Options, workers: int) -> None:
         del workers
-        self.factor = options.factor
+        self._factor = options.factor
+
+    def plan(self, plan: LoadPlan, start_s: float, end_s: float) -> LoadPlan:
+        """With one more surge."""
+        return msgspec.structs.replace(plan, surges=(*plan.surges, (start_s, end_s, self._factor)))
 
     async def strike(self, strike: Strike, proceed: Callable[[], Awaitable[Any]]) -> NoReturn:
         """Never called: nothing in a worker changes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Literal
 
 import msgspec
 
@@ -24,6 +25,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     """The caller's signed identity (a JWT), checked again by every participant."""
     request: msgspec.Raw
+    v: Literal[1] = 1
+    """Of this type; a message of another version is one that cannot be read."""
 
 
 def new_traceparent(trace_id: str | None = None) -> str:

@@ -7,6 +7,7 @@ how fast the schedule is gone through and nothing else.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
@@ -15,7 +16,7 @@ from struct import pack
 
 import msgspec
 
-from harness.core.saga import Workload, WorkloadPlan
+from harness.core.saga import Spell, Workload, WorkloadPlan
 from harness.core.seeded import uniform
 from harness.load.plan import LoadPlan, Surge
 
@@ -58,13 +59,17 @@ def arrivals(plan: LoadPlan) -> list[float]:
     return schedule(round_seed(plan.seed, plan.round), plan.rate_per_s, plan.duration_s, plan.shape, plan.surges)
 
 
-def workload_plan(plan: LoadPlan, scheduled: int) -> WorkloadPlan:
-    """What a saga's workload is made from, for the ``scheduled`` arrivals of a plan."""
+def workload_plan(plan: LoadPlan, due_s: Sequence[float]) -> WorkloadPlan:
+    """What a saga's workload is made from, for the arrivals of a plan, which are due at ``due_s``."""
     return WorkloadPlan(
         seed=round_seed(plan.seed, plan.round),
-        arrivals=scheduled,
+        arrivals=len(due_s),
         cannot_pay_share=plan.cannot_pay_share,
         out_of_stock_share=plan.out_of_stock_share,
+        spells=tuple(
+            Spell(range(bisect_left(due_s, start_s), bisect_left(due_s, end_s)), *shares)
+            for start_s, end_s, *shares in plan.refusals
+        ),
     )
 
 

@@ -17,6 +17,9 @@ from harness.core.errors import Problem, UsageError
 Surge = tuple[float, float, float]
 """(start_s, end_s, factor): while it lasts the arrival rate is multiplied by the factor."""
 
+Refusals = tuple[float, float, float, float]
+"""(start_s, end_s, cannot_pay_share, out_of_stock_share): what at least the shares of arrivals due in that time are."""
+
 SHAPES = ("poisson", "even")
 
 LOAD_SPOOLS = "load-*.jsonl"
@@ -41,6 +44,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     shape: str = "poisson"
     duration_s: float
     surges: tuple[Surge, ...] = ()
+    refusals: tuple[Refusals, ...] = ()
     cannot_pay_share: float = 0.05
     out_of_stock_share: float = 0.05
     epoch_ns: int | None = None
@@ -135,6 +139,14 @@ def _problems(plan: LoadPlan) -> list[Problem]:
         all(0 <= start_s < end_s and isfinite(factor) and factor >= 0 for start_s, end_s, factor in plan.surges),
         "surges",
         "each (start_s, end_s, factor) with 0 <= start_s < end_s and a factor of 0 or more",
+    )
+    check(
+        all(
+            0 <= start_s < end_s and all(0 <= share <= 1 for share in shares)
+            for start_s, end_s, *shares in plan.refusals
+        ),
+        "refusals",
+        "each (start_s, end_s, cannot_pay_share, out_of_stock_share) with 0 <= start_s < end_s and shares from 0 to 1",
     )
     return problems
 

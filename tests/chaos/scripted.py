@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 from prometheus_client import CollectorRegistry
 
+from chaos.claims import Claims
 from chaos.engine import Engine, Site
 from chaos.injector import Port, Strike
 from chaos.storm import Fault, Storm
@@ -48,6 +49,7 @@ class ScriptedFault:
     participant: str | None = None
     step: str | None = None
     call: str | None = None
+    sagas: float = 1.0
 
     def injector(self, workers: int) -> ScriptedInjector:
         return self.made
@@ -62,7 +64,14 @@ class Rig:
         self._folder = folder
         self._registry = CollectorRegistry()
         self._spool = Spool(folder / "engine.jsonl")
-        site = Site(seed=seed, workers=1, worker="w", now_s=lambda: self.now_s, is_on=lambda: self.storm_on)
+        site = Site(
+            seed=seed,
+            workers=1,
+            worker="w",
+            now_s=lambda: self.now_s,
+            is_on=lambda: self.storm_on,
+            claims=Claims(folder / "claims"),
+        )
         storm = Storm(name="scripted", description="", faults=cast("tuple[Fault, ...]", faults))
         self.engine = Engine(storm, site, self._spool, Metrics(self._registry, topology="t", saga="s"))
 

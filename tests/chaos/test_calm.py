@@ -16,10 +16,11 @@ from harness.worker.main import _faults
 def inner(): ...
 
 storm = {{"name": "s", "description": "", "faults": {faults}}}
-spec = SimpleNamespace(storm=storm, seed=1, workers=1)
+spec = SimpleNamespace(storm=storm, seed=1, workers=1, spool_dir="nowhere")
 steering = SimpleNamespace(now_s=lambda: 0.0)
-wrap_transport, wrap_work, wrap_process = _faults(spec, "w", steering, None, None)
-print(wrap_transport is None, wrap_work(inner) is inner, wrap_process(inner) is inner, "chaos" in sys.modules)
+wrap = _faults(spec, "w", steering, None, None)
+ports = [wrap.work(inner), wrap.process(inner, None), wrap.reply(inner)]
+print(wrap.transport is None, *(port is inner for port in ports), "chaos" in sys.modules)
 """
 OVERLOAD = {
     "name": "f",
@@ -34,8 +35,8 @@ OVERLOAD = {
 @pytest.mark.parametrize(
     ("faults", "printed"),
     [
-        pytest.param([], "True True True False", id="calm"),
-        pytest.param([OVERLOAD], "False False False True", id="a storm"),
+        pytest.param([], "True True True True False", id="calm"),
+        pytest.param([OVERLOAD], "False False False False True", id="a storm"),
     ],
 )
 def test_ports_are_wrapped_and_chaos_is_imported_only_in_a_storm(faults: list[object], printed: str) -> None:

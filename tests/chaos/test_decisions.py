@@ -21,7 +21,7 @@ from tests.samples import delivery, envelope
 Question = tuple[int, int, str, str]
 """(index of the fault, arrival, step, attempt)"""
 
-FAULTS = load("default", SAGA, 25).faults
+FAULTS = load("default", SAGA, 25, 25).faults
 QUESTIONS: list[Question] = list(
     product(range(len(FAULTS)), range(40), SAGA.works(), ("0.1", "0.2", "1.1", "0.1.1", "0.1.2"))
 )

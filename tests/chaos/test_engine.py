@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 from chaos.engine import COLLATERAL, decides
-from chaos.injector import Port
+from chaos.injector import Port, Strike
+from harness.core.errors import Indefinite
 from harness.core.subject import SUBJECTS, Subject
+from harness.participants.dispatcher import Reply
 from harness.topologies.base import Delivery
 from harness.worker.ports import Received
 from tests.chaos.scripted import DONE, Rig, ScriptedFault, ScriptedInjector, subject, work_on
@@ -27,18 +30,18 @@ def http_request(
     return SimpleNamespace(headers={name: text.encode() if coded else text for name, text in headers.items()})
 
 
-async def nobody(delay_s: int) -> None:
-    raise AssertionError("nobody asked for a copy")
+async def nowhere(body: str, delay_s: int) -> None:
+    raise AssertionError("nobody asked for a message")
 
 
-async def process(rig: Rig, delivered: Delivery) -> int:
+async def process(rig: Rig, delivered: Delivery, connection: Any = None) -> int:
     """How often the message was processed."""
     processed: list[Received] = []
 
     async def remember(received: Received) -> None:
         processed.append(received)
 
-    await rig.engine.wrap_process(remember)(Received(delivered, nobody))
+    await rig.engine.wrap_process(remember, connection)(Received(delivered, "body", nowhere))
     return len(processed)
 
 
@@ -69,6 +72,97 @@ async def test_strike_at_a_message_is_told_the_message(tmp_path: Path) -> None:
     [strike] = injector.strikes
     assert strike.received is not None
     assert strike.received.delivery == delivery("charge", envelope=strike.received.delivery.envelope)
+
+
+async def reply_to(rig: Rig, delivered: Delivery) -> list[Reply]:
+    """The replies that were given."""
+    given: list[Reply] = []
+
+    async def answer(delivered: Delivery, reply: Reply) -> None:
+        given.append(reply)
+
+    await rig.engine.wrap_reply(answer)(delivered, DONE)
+    return given
+
+
+async def test_strike_at_a_reply_is_recorded_and_the_injector_decides_whether_it_is_given(tmp_path: Path) -> None:
+    spares, loses = (ScriptedInjector(Port.REPLY, loses=loses) for loses in (False, True))
+    faults = [ScriptedFault(spares, "spares", step="charge"), ScriptedFault(loses, "loses", step="refund")]
+    with Rig(tmp_path, *faults) as rig:
+        assert await reply_to(rig, delivery("charge")) == [DONE]
+        assert await reply_to(rig, delivery("refund")) == []
+        assert await reply_to(rig, delivery("reserve")) == [DONE]
+    assert [(row.fault, row.step) for row in rig.struck()] == [("spares", "charge"), ("loses", "refund")]
+
+
+@pytest.mark.parametrize("port", [Port.PROCESS, Port.WORK, Port.REPLY])
+async def test_injector_is_told_the_step_and_a_number_of_its_own_for_this_attempt(port: Port, tmp_path: Path) -> None:
+    injector = ScriptedInjector(port)
+    connection = object()
+    attempts = [delivery("charge", receives=receives) for receives in (1, 2, 1)]
+    with Rig(tmp_path, ScriptedFault(injector)) as rig:
+        for attempt in attempts:
+            await process(rig, attempt, connection)
+            await work_on(rig, attempt)
+            await reply_to(rig, attempt)
+    assert [strike.delivery for strike in injector.strikes] == attempts
+    first, second, again = (strike.draw for strike in injector.strikes)
+    assert first == again != second
+    assert all(0 <= draw < 1 for draw in (first, second))
+    if port is Port.PROCESS:
+        assert [strike.connection for strike in injector.strikes] == [connection] * 3
+
+
+async def test_share_of_sagas_is_struck_on_all_attempts_or_on_none(tmp_path: Path) -> None:
+    with Rig(tmp_path, ScriptedFault(ScriptedInjector(Port.WORK), sagas=0.2)) as rig:
+        for arrival in range(200):
+            for step in ("charge", "refund"):
+                for receives in (1, 2):
+                    await work_on(rig, delivery(step, receives=receives, envelope=envelope(arrival=arrival)))
+    times = Counter(row.arrival for row in rig.struck())
+    assert set(times.values()) == {4}
+    assert 25 < len(times) < 55
+
+
+async def test_of_a_share_of_sagas_each_attempt_is_struck_with_the_probability(tmp_path: Path) -> None:
+    fault = ScriptedFault(ScriptedInjector(Port.WORK), sagas=0.5, probability=0.5)
+    with Rig(tmp_path, fault) as rig:
+        for arrival in range(400):
+            for receives in (1, 2):
+                await work_on(rig, delivery("charge", receives=receives, envelope=envelope(arrival=arrival)))
+    times = Counter(Counter(row.arrival for row in rig.struck()).values())
+    assert 60 < times[1] < 140, "a quarter of the sagas are struck once"
+    assert 25 < times[2] < 75, "and an eighth twice"
+
+
+async def test_injector_that_watches_is_told_of_all_that_was_handled_to_its_end(tmp_path: Path) -> None:
+    class Watching(ScriptedInjector):
+        def handled(self, delivery: Delivery) -> None:
+            told.append(delivery.step)
+
+    told: list[str] = []
+    with Rig(tmp_path, ScriptedFault(Watching(Port.PROCESS), step="charge")) as rig:
+        for step in ("charge", "refund"):
+            await process(rig, delivery(step))
+        await process(rig, delivery("reserve", is_copy=True))
+
+        async def fail(received: Received) -> None:
+            raise Indefinite("not handled")
+
+        with pytest.raises(Indefinite):
+            await rig.engine.wrap_process(fail, None)(Received(delivery("approve"), "body", nowhere))
+    assert told == ["charge", "refund", "reserve"]
+
+
+@pytest.mark.parametrize("applies", [True, False])
+async def test_fault_strikes_only_in_a_topology_to_which_it_applies(applies: bool, tmp_path: Path) -> None:
+    class Picky(ScriptedInjector):
+        def applies_to(self, connection: object) -> bool:
+            return connection == "this one"
+
+    with Rig(tmp_path, ScriptedFault(Picky(Port.PROCESS))) as rig:
+        assert await process(rig, delivery("charge"), "this one" if applies else "another") == 1
+    assert len(rig.struck()) == applies
 
 
 async def test_copy_that_a_fault_has_made_is_never_struck_again(tmp_path: Path) -> None:
@@ -138,6 +232,17 @@ async def test_fault_that_strikes_some_sagas_spares_none_of_them_for_being_slow(
     assert [row.arrival for row in rig.struck()] == [n for n in arrivals if decides(1, fault, n, "charge", "0.1")] != []
 
 
+async def test_fault_on_every_attempt_that_lets_sagas_end_is_not_lifted(tmp_path: Path) -> None:
+    class Mild(ScriptedInjector):
+        passes = True
+
+    harsh, mild = ScriptedInjector(Port.WORK), Mild(Port.WORK)
+    with Rig(tmp_path, ScriptedFault(harsh, "harsh"), ScriptedFault(mild, "mild")) as rig:
+        rig.storm_on = False
+        await work_on(rig, delivery("charge"))
+    assert [row.fault for row in rig.struck()] == ["mild"]
+
+
 async def test_request_is_struck_where_its_call_is_the_target(tmp_path: Path) -> None:
     injector = ScriptedInjector(Port.TRANSPORT, loses=True)
     with Rig(tmp_path, ScriptedFault(injector, call=CALL)) as rig:
@@ -147,7 +252,7 @@ async def test_request_is_struck_where_its_call_is_the_target(tmp_path: Path) ->
         assert await send(rig, http_request()) == "answer", "on nobody's behalf there is nobody to strike"
     [row] = rig.struck()
     assert (row.detail, row.attempt) == (CALL, "0.1.1")
-    assert [strike.read_timeout_s for strike in injector.strikes] == [1.0]
+    assert [(strike.read_timeout_s, strike.call) for strike in injector.strikes] == [(1.0, CALL)]
 
 
 @pytest.mark.parametrize("coded", [False, True], ids=["text", "bytes"])
@@ -194,7 +299,7 @@ async def test_of_two_faults_on_one_request_the_one_that_strikes_does(tmp_path: 
 
 async def test_fault_that_would_change_nothing_is_no_strike(tmp_path: Path) -> None:
     class Toothless(ScriptedInjector):
-        def bites(self) -> bool:
+        def bites(self, strike: Strike) -> bool:
             return False
 
     injector = Toothless(Port.WORK)

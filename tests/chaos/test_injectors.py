@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -14,39 +13,8 @@ from chaos.faults.surge import Surge
 from chaos.faults.timeout import Timeout
 from chaos.injector import Strike
 from harness.core.errors import Indefinite
-from harness.worker.ports import Received
-from tests.samples import delivery
+from tests.chaos.acting import Act, Queue
 from tests.virtual_time import in_virtual_time
-
-
-class Act:
-    """What would have happened: it takes ``takes_s``, is counted, and ends with the next of ``ends``."""
-
-    def __init__(self, *ends: Exception | str, takes_s: float = 0.0) -> None:
-        self.begun_s: list[float] = []
-        self.ended = 0
-        self._ends = list(ends)
-        self._takes_s = takes_s
-
-    async def __call__(self) -> Any:
-        self.begun_s.append(asyncio.get_running_loop().time())
-        end = self._ends.pop(0) if self._ends else "done"
-        await asyncio.sleep(self._takes_s)
-        self.ended += 1
-        if isinstance(end, Exception):
-            raise end
-        return end
-
-
-class Copies:
-    """The means to have a message delivered again, and a message with them."""
-
-    def __init__(self) -> None:
-        self.delays_s: list[int] = []
-        self.received = Received(delivery("charge"), self._resend)
-
-    async def _resend(self, delay_s: int) -> None:
-        self.delays_s.append(delay_s)
 
 
 def timeout(lost: str) -> Timeout:
@@ -83,16 +51,16 @@ def test_response_is_lost_after_the_request_took_effect_and_not_before() -> None
 
 
 def test_copy_at_once_is_handled_concurrently_and_waited_for() -> None:
-    act, copies = Act(takes_s=1.0), Copies()
+    act, queue = Act(takes_s=1.0), Queue()
 
     async def main() -> float:
-        await duplicate(0).strike(Strike(received=copies.received), act)
+        await duplicate(0).strike(Strike(received=queue.received()), act)
         return asyncio.get_running_loop().time()
 
     assert in_virtual_time(main()) == 1.0
     assert act.begun_s == [0.0, 0.0]
     assert act.ended == 2
-    assert copies.delays_s == []
+    assert queue.put == []
 
 
 @pytest.mark.parametrize("takes_s", [0.0, 1.0])
@@ -101,7 +69,7 @@ def test_failure_of_the_original_is_its_fate_although_the_copy_succeeded(takes_s
 
     async def main() -> None:
         with pytest.raises(Indefinite, match="the original failed"):
-            await duplicate(0).strike(Strike(received=Copies().received), act)
+            await duplicate(0).strike(Strike(received=Queue().received()), act)
 
     in_virtual_time(main())
     assert act.ended == 2
@@ -109,16 +77,16 @@ def test_failure_of_the_original_is_its_fate_although_the_copy_succeeded(takes_s
 
 def test_failure_of_the_copy_is_nobodys_fate(caplog: pytest.LogCaptureFixture) -> None:
     act = Act("the original", Indefinite("the copy failed"), takes_s=1.0)
-    result = in_virtual_time(duplicate(0).strike(Strike(received=Copies().received), act))
+    result = in_virtual_time(duplicate(0).strike(Strike(received=Queue().received()), act))
     assert result == "the original"
     assert act.ended == 2
     assert caplog.records == [], "no forgotten exception is complained about"
 
 
 def test_late_copy_goes_through_the_queue_and_the_original_is_handled_once() -> None:
-    act, copies = Act("the original"), Copies()
-    assert in_virtual_time(duplicate(6).strike(Strike(received=copies.received), act)) == "the original"
-    assert copies.delays_s == [6]
+    act, queue = Act("the original"), Queue()
+    assert in_virtual_time(duplicate(6).strike(Strike(received=queue.received()), act)) == "the original"
+    assert queue.put == [("body", 6)]
     assert len(act.begun_s) == 1
 
 
@@ -129,7 +97,7 @@ def overloaded(act: Act, *, arrive_s: list[float], actions_per_s: float, workers
 
     async def one(at_s: float) -> None:
         await asyncio.sleep(at_s)
-        struck.append(injector.bites())
+        struck.append(injector.bites(Strike()))
         await (injector.strike(Strike(), act) if struck[-1] else act())
 
     async def main() -> None:

@@ -47,6 +47,8 @@ def test_a_plan_holds_no_key() -> None:
         ("shape", "bursty"),
         ("surges", [(5.0, 5.0, 2.0)]),
         ("surges", [(1.0, 2.0, -1.0)]),
+        ("refusals", [(5.0, 5.0, 0.2, 0.0)]),
+        ("refusals", [(1.0, 2.0, 0.2, 1.5)]),
         ("cannot_pay_share", 1.5),
         ("out_of_stock_share", -0.1),
         ("outcome_wait_s", -1.0),

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.end_to_end
 def told(plan: LoadPlan) -> str:
     """What a load process should say that it sends."""
     due_s = arrivals(plan)
-    return LOAD_DIGEST + digest(due_s, SAGA.workload(workload_plan(plan, len(due_s))))
+    return LOAD_DIGEST + digest(due_s, SAGA.workload(workload_plan(plan, due_s)))
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -47,7 +47,7 @@ def test_every_arrival_is_sent_once_when_it_is_due_and_its_end_is_recorded(bench
     assert [row.outcome is None for row in bench.records() if row.arrival == 3] == [True, False]
 
     seen = bench.seen()
-    workload = SAGA.workload(workload_plan(plan, len(due_s)))
+    workload = SAGA.workload(workload_plan(plan, due_s))
     assert seen.problems == []
     assert sorted(seen.keys) == sorted(f"{plan.audience}-{plan.round}-{number}" for number in range(len(due_s)))
     assert [workload.subject(arrival) for arrival in seen.arrivals] == seen.subjects

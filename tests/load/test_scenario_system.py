@@ -176,6 +176,7 @@ def test_without_a_plan_the_scenario_brings_the_system_up_and_exits_with_its_ver
     assert asked["arguments"][0] == "up"
     assert options["--saga"] == "create-order"
     assert (options["--topology"], float(options["--rate"]), options["--seed"]) == ("orchestrated", 40.0, "9")
+    assert "--duration" not in options, "nobody chose one, and the backend may know better"
     assert json.loads((bench.folder / "spool" / EPOCH_FILE).read_text())["epoch_ns"] > 0
     assert "the verdict of the fake" in generator.output
     assert set(statuses(bench.rows())) == {"completed", "compensated"}
