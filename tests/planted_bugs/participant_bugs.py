@@ -17,7 +17,7 @@ from tests.world.world import Parts, Plan, World
 
 class _BuggyDispatcher(Dispatcher):
     def __init__(self, world: World, store: Store) -> None:
-        super().__init__(world.parts.saga, store, world.simulation.now_ns)
+        super().__init__(world.plan.saga, store, world.simulation.now_ns)
         self.world = world
 
     def bite(self) -> None:

@@ -15,8 +15,9 @@ from harness.topologies.base import ending_events
 from harness.topologies.choreographed import Subscription, subscriptions
 from tests.planted_bugs.planted import BITTEN, PlantedBug, fired, handled, with_result
 from tests.world.actors import Ingress, Worker
+from tests.world.asl import TIMEOUT
 from tests.world.bus import Delivery, Message
-from tests.world.drivers import TIMEOUT, Choreography, Orchestration, state_machine
+from tests.world.drivers import Choreography, Orchestration, state_machine
 from tests.world.trouble import Crashed, Trouble
 from tests.world.world import Parts, Plan, World
 
@@ -48,7 +49,7 @@ class _LosesEvents(Choreography):
     """One event in twenty is published and never arrives."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.parts.saga, world.bus)
+        super().__init__(world.plan.saga, world.bus, world.trace)
         self._world = world
 
     def publish(self, saga_id: str, event: str) -> None:
@@ -63,7 +64,7 @@ class _StartsForgedRequests(Ingress):
 
     def forged(self, saga_id: str) -> None:
         self.world.fired[BITTEN] += 1
-        self.world.driver.start(saga_id)
+        self.world.driver.start(saga_id, self.world.arrival_of[saga_id])
 
 
 def _rerouted(
@@ -71,7 +72,8 @@ def _rerouted(
 ) -> Callable[[Parts], Parts]:
     class Rerouted(Choreography):
         def __init__(self, world: World) -> None:
-            super().__init__(world.parts.saga, world.bus, change(list(subscriptions(world.parts.saga))))
+            routes = change(list(subscriptions(world.plan.saga)))
+            super().__init__(world.plan.saga, world.bus, world.trace, routes)
             self._world = world
 
         def reply(self, message: Message, reply: Reply) -> None:
@@ -86,9 +88,9 @@ def _recompiled(change: Callable[[dict[str, Any]], None], bites_on: str) -> Call
 
     class Recompiled(Orchestration):
         def __init__(self, world: World) -> None:
-            machine = state_machine(world.parts.saga)
+            machine = state_machine(world.plan.saga)
             change(machine["States"])
-            super().__init__(world.parts.saga, world.bus, world.simulation, world.plan.trouble.seed, machine)
+            super().__init__(world.bus, world.simulation, world.trace, world.plan.trouble.seed, machine)
             self._world = world
 
         def reply(self, message: Message, reply: Reply) -> None:
@@ -129,7 +131,8 @@ def _always_tells_completed(states: dict[str, Any]) -> None:
 
 
 def _compensates_a_slow_approval(states: dict[str, Any]) -> None:
-    states["Approve"] |= {"Retry": [], "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Release"}]}
+    caught = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "Release"}
+    states["Approve"] |= {"Retry": [], "Catch": [caught]}
 
 
 def _catches_refusals_only(states: dict[str, Any]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.core.errors import Indefinite
 from tests.world.simulation import Simulation, sleep
-from tests.world.trouble import Crashed, Trouble
+from tests.world.trace import Occasion, Trace
+from tests.world.trouble import Adversary, Crashed
 
 VISIBILITY_TIMEOUT_S = 4.0
 MAX_RECEIVES = 12
@@ -36,10 +37,9 @@ class Delivery:
     copy: int
     receives: int
 
-    @property
-    def key(self) -> tuple[str, str, int, int]:
-        """What trouble is decided by, besides the number of receives. The same in a bug and in its cure."""
-        return self.message.saga_id, self.message.work, self.number, self.copy
+    def occasion(self, kind: str) -> Occasion:
+        """For trouble of this kind. The same in a bug and in its cure."""
+        return Occasion(kind, self.message.saga_id, self.message.work, self.number, self.copy, self.receives)
 
 
 Handler = Callable[[Delivery], Awaitable[None]]
@@ -48,41 +48,46 @@ Handler = Callable[[Delivery], Awaitable[None]]
 class Bus:
     """All queues. ``handler`` is set once there is somebody to handle messages."""
 
-    def __init__(self, simulation: Simulation, trouble: Trouble, fired: Counter[str]) -> None:
+    def __init__(self, simulation: Simulation, adversary: Adversary, trace: Trace) -> None:
         self._simulation = simulation
-        self._trouble = trouble
-        self._fired = fired
+        self._adversary = adversary
+        self._trouble = adversary.trouble
+        self._trace = trace
         self._sent: Counter[tuple[str, str]] = Counter()
         self.handler: Handler | None = None
+        self.pending = 0
+        """Messages, duplicates included, that are neither acknowledged nor dead."""
         self.dead_letters: list[Message] = []
 
     def send(self, message: Message) -> None:
         """Put a message on its queue. From now on it is delivered at least once."""
         self._sent[message.saga_id, message.work] += 1
-        number = self._sent[message.saga_id, message.work]
-        self._simulation.spawn(self._deliver(Delivery(message, number, copy=1, receives=1)))
-        if self._strikes("duplicate", self._trouble.duplicate, Delivery(message, number, copy=1, receives=1)):
-            self._simulation.spawn(self._deliver(Delivery(message, number, copy=2, receives=1)))
+        delivery = Delivery(message, self._sent[message.saga_id, message.work], copy=1, receives=1)
+        copies = [delivery]
+        if self._adversary.strikes(delivery.occasion("duplicate"), self._trouble.duplicate):
+            copies.append(replace(delivery, copy=2))
+        for copy in copies:
+            self.pending += 1
+            self._simulation.spawn(self._deliver(copy))
 
     async def _deliver(self, delivery: Delivery) -> None:
         assert self.handler is not None
-        wait_s = HOP_S * (1 + self._trouble.share("hop", delivery.receives, *delivery.key))
-        if self._strikes("delay", self._trouble.delay, delivery):
-            wait_s += self._trouble.delay_s * self._trouble.share("delay", delivery.receives, *delivery.key)
-        await sleep(wait_s)
-        if not self._strikes("lose", self._trouble.lose, delivery):
+        trouble, message = self._trouble, delivery.message
+        hop_s = HOP_S * (1 + trouble.share(delivery.occasion("hop")))
+        await sleep(hop_s + self._adversary.late_s(delivery.occasion("delay"), trouble.delay, trouble.delay_s))
+        if not self._adversary.strikes(delivery.occasion("lose"), trouble.lose):
+            again = f", delivery {delivery.receives}" if delivery.receives > 1 else ""
+            self._trace.note(message.saga_id, f"{message.work} reaches {message.queue}{again}")
             try:
                 await self.handler(delivery)
+                self.pending -= 1
                 return
             except (Crashed, Indefinite):
                 pass
         if delivery.receives == MAX_RECEIVES:
-            self.dead_letters.append(delivery.message)
+            self.pending -= 1
+            self.dead_letters.append(message)
+            self._trace.note(message.saga_id, f"{message.work} is a dead letter")
             return
-        again = Delivery(delivery.message, delivery.number, delivery.copy, delivery.receives + 1)
-        self._simulation.spawn(self._deliver(again), VISIBILITY_TIMEOUT_S)
-
-    def _strikes(self, kind: str, share: float, delivery: Delivery) -> bool:
-        struck = self._trouble.strikes_at(kind, share, delivery.receives, *delivery.key)
-        self._fired[kind] += struck
-        return struck
+        again_later = replace(delivery, receives=delivery.receives + 1)
+        self._simulation.spawn(self._deliver(again_later), VISIBILITY_TIMEOUT_S)

@@ -34,7 +34,7 @@ class Simulation:
         heapq.heappush(self._waiting, (self.now_s + after_s, next(self._order), activity))
 
     def run(self, limit_s: float) -> bool:
-        """Run until nothing is left to do (true), or until the limit passes (false)."""
+        """Run until nothing is left to do (true), or until the limit passes (false); then it can be run on."""
         while self._waiting and self._waiting[0][0] <= limit_s:
             self.now_s, _, activity = heapq.heappop(self._waiting)
             try:
@@ -42,7 +42,10 @@ class Simulation:
             except StopIteration:
                 continue
             self.spawn(activity, pause_s)
-        at_rest = not self._waiting
+        return not self._waiting
+
+    def close(self) -> None:
+        """Give up what is still to do."""
         for _, _, activity in self._waiting:
             activity.close()
-        return at_rest
+        self._waiting.clear()

@@ -20,6 +20,7 @@ class MemoryStore:
 
     def __init__(self, items: Iterable[tuple[str, str, Item]] = ()) -> None:
         self._tables: dict[tuple[str, str], Table] = defaultdict(dict)
+        self.commits = 0
         for participant, table, item in items:
             self._tables[participant, table][str(item["id"])] = dict(item)
 
@@ -46,6 +47,7 @@ class MemoryStore:
             raise ConditionFailed(failed)
         for write in writes:
             self._apply(participant, write)
+        self.commits += 1
 
     def _validate(self, writes: Sequence[Write]) -> None:
         if not 0 < len(writes) <= MOST_WRITES:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from harness.core.local_transaction import Add, Change, Insert, Require, Write
 from harness.core.verdict import Verdict
 from harness.participants.ports import ConditionFailed
 from tests.world.bus import MAX_RECEIVES, Bus, Delivery, Message
-from tests.world.chronicle import audit_world
+from tests.world.chronicle import audit_snapshot, audit_world
 from tests.world.simulation import Simulation, sleep
 from tests.world.store import MemoryStore
-from tests.world.trouble import Crashed, Trouble
+from tests.world.trace import Occasion, Trace
+from tests.world.trouble import Adversary, Crashed, Script, Trouble
 from tests.world.world import HEALTHY, Plan, World
 
 
@@ -108,8 +107,8 @@ def test_simulation_that_passes_its_limit_is_not_at_rest() -> None:
 
 def _deliveries(trouble: Trouble, handler: Callable[[Delivery], None]) -> tuple[list[Delivery], Bus]:
     simulation, seen = Simulation(), list[Delivery]()
-    world = World(HEALTHY["choreographed"], Plan(sagas=0))
-    bus = Bus(simulation, trouble, world.fired)
+    trace = Trace(simulation)
+    bus = Bus(simulation, Adversary(trouble, simulation, trace), trace)
 
     async def handle(delivery: Delivery) -> None:
         seen.append(delivery)
@@ -176,37 +175,46 @@ def test_world_without_trouble_ends_all_sagas_as_their_requests_ask_for(topology
     assert not any(row.replayed for row in world.step_rows)
 
 
-SHARES = st.sampled_from([0.0, 0.1, 0.3])
-TROUBLES = st.builds(
-    Trouble,
-    seed=st.integers(0, 2**16),
-    duplicate=SHARES,
-    lose=SHARES,
-    delay=SHARES,
-    delay_s=st.sampled_from([1.0, 10.0, 40.0]),
-    crash=SHARES,
-    slow=SHARES,
-    lost_answer=SHARES,
-    unanswered=SHARES,
-)
-
-
 @pytest.mark.parametrize("topology", HEALTHY)
-@settings(
-    max_examples=25,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-@given(trouble=TROUBLES)
-def test_healthy_world_comes_to_rest_and_is_clean_in_any_trouble(topology: str, trouble: Trouble) -> None:
-    world = World(HEALTHY[topology], Plan(sagas=12, trouble=trouble))
+def test_audit_of_a_snapshot_is_the_audit_of_the_history(topology: str, tmp_path: Path) -> None:
+    world = World(HEALTHY[topology], Plan(sagas=15, trouble=Trouble(duplicate=0.3, crash=0.2, unanswered=0.2)))
     world.run()
-    with tempfile.TemporaryDirectory() as folder:
-        audit = audit_world(world, Path(folder), topology)
+    assert replace(audit_world(world, tmp_path, topology), topology="world") == audit_snapshot(world)
 
-    assert world.drained
-    assert world.bus.dead_letters == []
-    assert audit.anomalies == []
-    assert audit.verdict is Verdict.VALID
+
+def test_script_strikes_where_it_says_and_nowhere_else() -> None:
+    lost = Occasion("lose", "s-0001", "charge")
+    world = World(HEALTHY["choreographed"], Plan(sagas=3, trouble=Script(script=(lost,))))
+    world.run()
+    assert world.trace.struck == [lost]
+    assert "! lose: charge of s-0001" in world.trace.in_words("s-0001")
+    assert "lose" not in world.trace.in_words("s-0000", "s-0002")
+
+
+def test_trouble_is_over_when_it_says_and_calm_is_when_its_effects_are() -> None:
+    plan = Plan(trouble=Trouble(lose=0.5, delay=0.3, delay_s=5.0, until_s=3.0))
+    world = World(HEALTHY["choreographed"], plan)
+    world.run()
+    struck_s = [line.t_s for line in world.trace.lines if line.what.startswith("!")]
+    assert struck_s
+    assert max(struck_s) < 3.0 < world.trace.calm_s < 8.0
+
+
+@pytest.mark.parametrize("kind", ["late reply", "lost callback"])
+def test_callback_that_does_not_come_in_time_has_the_command_sent_again(kind: str) -> None:
+    trouble = Script(script=(Occasion(kind, "s-0000", "charge"),), delay_s=5.0)
+    world = World(HEALTHY["orchestrated"], Plan(sagas=1, trouble=trouble))
+    world.run()
+    charges = [(row.result, row.replayed, row.attempt) for row in world.step_rows if row.step == "charge"]
+    assert charges == [("done", False, "0.1"), ("done", True, "1.1")]
+    assert ("a callback that nobody waits for" in world.trace.in_words()) is (kind == "late reply")
+
+
+def test_both_forms_of_the_state_machine_send_the_same_commands_and_number_their_retries() -> None:
+    trouble = Script(script=tuple(Occasion("lost callback", "s-0000", "reserve", number) for number in (1, 2)))
+    worlds = [World(HEALTHY[name], Plan(sagas=1, trouble=trouble)) for name in HEALTHY if name != "choreographed"]
+    for world in worlds:
+        world.run()
+    commands = [[(row.step, row.attempt) for row in world.step_rows] for world in worlds]
+    assert commands[0] == commands[1]
+    assert ("reserve", "1.1") in commands[0]

@@ -15,10 +15,11 @@ from harness.sagas.create_order import SAGA
 from harness.topologies.base import OUTCOMES
 from tests.world.actors import Ingress, Worker
 from tests.world.bus import Bus, Delivery
-from tests.world.drivers import Choreography, Driver, Orchestration
+from tests.world.drivers import Choreography, Driver, Orchestration, reentering, state_machine
 from tests.world.simulation import Simulation
 from tests.world.store import MemoryStore
-from tests.world.trouble import Trouble
+from tests.world.trace import Trace
+from tests.world.trouble import Adversary, Trouble
 
 LIMIT_S = 600.0
 """Virtual time after which the world is cut off. Healthy worlds need a fraction of it."""
@@ -32,18 +33,14 @@ def own_store(_: World, store: Store) -> Store:
 
 def dispatcher(world: World, store: Store) -> Dispatcher:
     """The healthy dispatcher."""
-    return Dispatcher(world.parts.saga, store, world.simulation.now_ns)
+    return Dispatcher(world.plan.saga, store, world.simulation.now_ns)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the world is made of. A planted bug is one part replaced.
-
-    ``saga`` is what participants run by; the auditor always takes the healthy definition.
-    """
+    """What the world is made of. A planted bug is one part replaced."""
 
     topology: Callable[[World], Driver]
-    saga: Saga = SAGA
     store: Callable[[World, Store], Store] = own_store
     dispatcher: Callable[[World, Store], Dispatcher] = dispatcher
     worker: Callable[[World], Worker] = Worker
@@ -52,7 +49,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run: how many sagas, of which kinds, and into what trouble."""
+    """What is to be run: which saga, how often, with which requests, and into what trouble."""
 
     sagas: int = 40
     trouble: Trouble = field(default_factory=Trouble)
@@ -60,35 +57,51 @@ class Plan:
     out_of_stock_share: float = 0.15
     forged_share: float = 0.0
     """Requests whose identity the ingress must refuse."""
+    saga: Saga = SAGA
 
 
 def choreographed(world: World) -> Driver:
     """The healthy choreography."""
-    return Choreography(world.parts.saga, world.bus)
+    return Choreography(world.plan.saga, world.bus, world.trace)
 
 
 def orchestrated(world: World) -> Driver:
     """The healthy orchestration."""
-    return Orchestration(world.parts.saga, world.bus, world.simulation, world.plan.trouble.seed)
+    return orchestration(world, state_machine(world.plan.saga))
 
 
-HEALTHY = {"choreographed": Parts(choreographed), "orchestrated": Parts(orchestrated)}
+def reentered(world: World) -> Driver:
+    """The healthy orchestration on a backend that cannot retry a callback task."""
+    return orchestration(world, reentering(world.plan.saga, world.plan.trouble.seed))
+
+
+def orchestration(world: World, machine: dict[str, Any]) -> Orchestration:
+    """This state machine at work."""
+    return Orchestration(world.bus, world.simulation, world.trace, world.plan.trouble.seed, machine)
+
+
+HEALTHY = {
+    "choreographed": Parts(choreographed),
+    "orchestrated": Parts(orchestrated),
+    "orchestrated by re-entry": Parts(reentered),
+}
 
 
 class World:
-    """One run. ``fired`` counts what went wrong, by kind; planted bugs count there too."""
+    """One run. Its ``trace`` tells what happened in it."""
 
     def __init__(self, parts: Parts, plan: Plan) -> None:
         self.parts: Parts = parts
         self.plan: Plan = plan
-        self.fired: Counter[str] = Counter()
-        self.workload: Any = parts.saga.workload(
+        self.simulation: Simulation = Simulation()
+        self.trace: Trace = Trace(self.simulation)
+        self.adversary: Adversary = Adversary(plan.trouble, self.simulation, self.trace)
+        self.workload: Any = plan.saga.workload(
             WorkloadPlan(plan.trouble.seed, plan.sagas, plan.cannot_pay_share, plan.out_of_stock_share)
         )
         self.initial_items = list(self.workload.initial_items())
         self.store = MemoryStore(self.initial_items)
-        self.simulation: Simulation = Simulation()
-        self.bus = Bus(self.simulation, plan.trouble, self.fired)
+        self.bus = Bus(self.simulation, self.adversary, self.trace)
         self.arrival_of = {f"s-{arrival:04}": arrival for arrival in range(plan.sagas)}
         self.step_rows: list[StepRow] = []
         self.driver = parts.topology(self)
@@ -96,17 +109,24 @@ class World:
         self._worker = parts.worker(self)
         self.bus.handler = self._handle
         self.drained = False
-
-    def is_forged(self, arrival: int) -> bool:
-        """Whether this arrival comes with an identity that is none."""
-        trouble = self.plan.trouble
-        return trouble.strikes_at("forged", self.plan.forged_share, 1, arrival)
-
-    def run(self) -> None:
-        """Let every saga arrive, and virtual time pass until nothing is left to do."""
         for saga_id, arrival in self.arrival_of.items():
             self.simulation.spawn(self.ingress.request(arrival, saga_id), ARRIVAL_GAP_S * arrival)
-        self.drained = self.simulation.run(LIMIT_S)
+
+    @property
+    def fired(self) -> Counter[str]:
+        """How often what went wrong."""
+        return self.trace.fired
+
+    def run(self, limit_s: float = LIMIT_S) -> None:
+        """Let virtual time pass until nothing is left to do, or until the limit, and then no more."""
+        try:
+            self.run_on(limit_s)
+        finally:
+            self.simulation.close()
+
+    def run_on(self, limit_s: float) -> None:
+        """The same, but it can be run on, and has to be closed."""
+        self.drained = self.simulation.run(limit_s)
 
     async def _handle(self, delivery: Delivery) -> None:
         if delivery.message.queue == OUTCOMES:
