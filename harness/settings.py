@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.core.mitigations import Mitigations
+
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides a run besides the machine and the code; ``run.json`` keeps it and ``replay`` takes it."""
@@ -29,6 +31,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_limit_s: float = 60.0
     cannot_pay_share: float = 0.05
     out_of_stock_share: float = 0.05
+    mitigations: Mitigations = Mitigations()
     backend: str = "embedded"
     endpoints: dict[str, str] | None = None
     """Service to URL of an emulator that is already running; none: one that is started for each block."""

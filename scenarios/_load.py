@@ -47,7 +47,7 @@ class Load:
         self._outcome_wait_s = plan.outcome_wait_s
         process = f"load-{index}-{os.getpid()}"
         self._recorder = Recorder(plan, process, metrics_for(plan, process), fire)
-        self._workload = registry.saga(plan.saga).workload(workload_plan(plan, len(self._due_s)))
+        self._workload = registry.saga(plan.saga).workload(workload_plan(plan, self._due_s))
         self._client = Client(plan, self._workload, key, self._recorder.posted)
         self._prepared: dict[int, Prepared] = {}
         self._is_prepared = Event()

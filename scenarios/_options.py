@@ -39,11 +39,18 @@ def add_options(parser: Any) -> None:
         default=default.storm,
         help="Storm: the name of one that comes with sagastorm, or a TOML file",
     )
+    # Empty is nobody's choice, which `sagastorm up` then makes by the backend: only it knows which one that is.
     parser.add_argument(
-        "--rate", env_var="SAGASTORM_RATE", type=float, default=default.rate_per_s, help="Arrivals per second"
+        "--rate",
+        env_var="SAGASTORM_RATE",
+        default="",
+        help=f"Arrivals per second. Empty: {default.rate_per_s:g}, or what a backend that already runs can take",
     )
     parser.add_argument(
-        "--duration", env_var="SAGASTORM_DURATION", type=float, default=default.duration_s, help="Seconds of load"
+        "--duration",
+        env_var="SAGASTORM_DURATION",
+        default="",
+        help=f"Seconds of load. Empty: {default.duration_s:g}, longer where arrivals are few",
     )
     parser.add_argument("--seed", env_var="SAGASTORM_SEED", type=int, default=default.seed, help="Seed of everything")
     parser.add_argument(
@@ -62,8 +69,8 @@ def up_command(saga: str, options: Namespace) -> list[str]:
         *("--saga", saga),
         *("--topology", str(options.topology)),
         *("--storm", str(options.storm)),
-        *("--rate", str(options.rate)),
-        *("--duration", str(options.duration)),
+        *(("--rate", options.rate) if options.rate else ()),
+        *(("--duration", options.duration) if options.duration else ()),
         *("--seed", str(options.seed)),
         *("--arrivals", str(options.arrivals)),
     ]

@@ -14,15 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from chaos import storm as storms
 from harness import registry
 from harness.backends.endpoint import SERVICE_VARIABLES
+from harness.core import mitigations
 from harness.core.errors import Problem, UsageError
+from harness.core.mitigations import Mitigations
 from harness.run import scenarios
 from harness.settings import RunSettings
 
 CONFIG_FILE = "sagastorm.toml"
 DEFAULTS = RunSettings()
+SCALED = ("rate_per_s", "duration_s")
+"""What a backend without a rate of its own decides, where nobody else does."""
 
 
 class Invalid(ValueError):
@@ -101,6 +107,20 @@ def _interleave(text: str) -> str:
     return letters
 
 
+def _mitigations(text: str) -> Mitigations:
+    """``backoff=none,sweeper=off``: those named are changed, the others protect as well as they can."""
+    known = mitigations.values()
+    chosen: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = part.partition("=")
+        if name not in known:
+            raise Invalid(f"name=value, …, with names of: {', '.join(known)}")
+        if value not in known[name]:
+            raise Invalid(f"{name}= one of: {', '.join(known[name])}")
+        chosen[name.replace("-", "_")] = value
+    return msgspec.convert(chosen, Mitigations)
+
+
 OPTIONS = (
     Option("saga", "saga", _known("saga")),
     Option("topology", "topologies", _topologies),
@@ -115,6 +135,7 @@ OPTIONS = (
     Option("load-processes", "load_processes", _whole(1, 64)),
     Option("max-in-flight", "max_in_flight", _whole(1, 100_000)),
     Option("drain-limit", "drain_limit_s", _number(1, 3_600)),
+    Option("mitigations", "mitigations", _mitigations),
     Option("cannot-pay-share", "cannot_pay_share", _number(0, 0.5)),
     Option("out-of-stock-share", "out_of_stock_share", _number(0, 0.25)),
 )
@@ -139,6 +160,7 @@ def settings(flags: Mapping[str, str | None], environ: Mapping[str, str], folder
     backend, endpoints, backend_problems = _backend(flags, environ, file)
     problems += backend_problems
     made = _consistent(RunSettings(**values, backend=backend, endpoints=endpoints), values, problems)
+    made = _at_rate(made, values)
     problems += _unusable(made)
     if problems:
         raise UsageError(problems)
@@ -190,10 +212,10 @@ def _backend(
     in_environment = any(environ.get(variable) for variable in variables)
     explicit_url = flags.get("endpoint-url") or (None if in_environment else file.get("endpoint-url"))
     source, name = _given(BACKEND, flags, environ, file)
-    if name is None and (explicit_url or in_environment):
-        name = "endpoint"
+    if name is None and environ.get("LOCALSTACK_HOST") and not explicit_url and not environ.get("AWS_ENDPOINT_URL"):
+        name = "localstack"  # a service or two of which may stand elsewhere
     elif name is None:
-        name = "localstack" if environ.get("LOCALSTACK_HOST") else DEFAULTS.backend
+        name = "endpoint" if explicit_url or in_environment else DEFAULTS.backend
     try:
         BACKEND.read(name)
         return name, registry.backend(name).resolve(explicit_url, environ), []
@@ -217,14 +239,22 @@ def _consistent(made: RunSettings, given: Mapping[str, Any], problems: list[Prob
         )
     if "scenario" not in given:
         changes["scenario"] = scenarios.for_saga(made.saga)
-    return RunSettings(**({name: getattr(made, name) for name in made.__struct_fields__} | changes))
+    return msgspec.structs.replace(made, **changes)
+
+
+def _at_rate(made: RunSettings, given: Mapping[str, Any]) -> RunSettings:
+    """The backend's own rate, or none yet where it has none; then the load is at least as long as it says here."""
+    rate_per_s = registry.backend(made.backend).rate_per_s
+    if rate_per_s is None:
+        return msgspec.structs.replace(made, scaled=tuple(field for field in SCALED if field not in given))
+    return msgspec.structs.replace(made, rate_per_s=given.get("rate_per_s", rate_per_s))
 
 
 def _unusable(made: RunSettings) -> list[Problem]:
     """What is wrong with the files that the settings name."""
     problems: list[Problem] = []
     for look in (
-        lambda: storms.load(made.storm, registry.saga(made.saga), made.duration_s),
+        lambda: storms.load(made.storm, registry.saga(made.saga), made.duration_s, made.rate_per_s),
         lambda: scenarios.locate(made.scenario),
     ):
         try:

@@ -133,6 +133,12 @@ class Block(msgspec.Struct, kw_only=True, frozen=True):
     """When the faults were lifted and arrivals had stopped."""
     drained_s: float | None = None
     storm_windows: list[tuple[str, float, float]] = []
+    inapplicable_faults: list[str] = []
+    """Faults of the storm that have nothing to strike in this topology."""
+    inapplicable_mitigations: list[str] = []
+    """Mitigations that mean nothing in this topology."""
+    redriven: int = 0
+    """Dead letters that were sent back to their queues. ``dead_letters`` are those that were there at the end."""
     dead_letters: int | None = None
     problem: str | None = None
     """Why the block was aborted."""

@@ -21,7 +21,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
-    """What the backend does by itself. Measured in the run, before the first load.
+    """What the backend does by itself. Measured in the run, before the first load, on a backend of its own.
 
     ``hops`` holds ``queue`` (send to receive), ``bus_to_queue`` (put to receive), ``state_transition`` (one more
     state), ``conditional_write`` (one transaction). ``call_cpu_ms``: CPU time of our process for one bare AWS call.
@@ -29,6 +29,16 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     hops: dict[str, Reading]
     call_cpu_ms: float
+    idle_call: Reading | None = None
+    """The call that every block times once a second, on the idle backend: what the load is judged against."""
+    capacity_sagas_per_s: dict[str, float] = {}
+    """Sagas that it carries in the shape of each topology, with no participant's code around the calls."""
+    scaled: tuple[str, ...] = ()
+    """Settings that nobody chose and that the capacity decided; in the settings they are concrete."""
+
+    def capacity_of(self, topology: str) -> float | None:
+        """Sagas a second; of a topology whose shape is not known, no more than of any."""
+        return self.capacity_sagas_per_s.get(topology, min(self.capacity_sagas_per_s.values(), default=None))
 
 
 class Deviation(msgspec.Struct, frozen=True, kw_only=True):

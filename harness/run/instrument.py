@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from statistics import median, quantiles
 from typing import Any
-from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from harness.aws.dynamo_store import to_dynamo
 from harness.core.errors import EnvironmentFailure
 from harness.history.run_file import Instrument, Reading
+from harness.run import bare
 from harness.topologies.deploy import ROLE
 
 SAMPLES = 50
@@ -26,8 +25,9 @@ CPU_SAGAS = 40
 CPU_READINGS = 3
 CALLS_A_SAGA = 5 + 4 + 3 + 1
 CPU_CONCURRENCY = 8
-MESSAGE = json.dumps({"text": "x" * 700})
-"""About as long as a saga's events."""
+EVENT = "Probe"
+DEPTHS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+MESSAGE = json.dumps({"text": bare.TEXT})
 
 
 async def read_instrument(clients: dict[str, Any], namespace: str) -> Instrument:
@@ -45,6 +45,7 @@ async def read_instrument(clients: dict[str, Any], namespace: str) -> Instrument
                 "state_transition": _reading(state_ms),
                 "conditional_write": _reading([await probe.write_ms() for _ in range(SAMPLES)]),
             },
+            idle_call=_reading([await probe.attributes_ms() for _ in range(SAMPLES)]),
             call_cpu_ms=await probe.call_cpu_ms(),
         )
     finally:
@@ -62,21 +63,10 @@ class _Probe:
 
     @classmethod
     async def make(cls, clients: dict[str, Any], name: str) -> _Probe:
-        queue_url = (await clients["sqs"].create_queue(QueueName=name))["QueueUrl"]
-        attributes = await clients["sqs"].get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+        queue_url, queue_arn = await bare.create_queue(clients, name)
         await clients["events"].create_event_bus(Name=name)
-        await clients["events"].put_rule(
-            Name=name, EventBusName=name, EventPattern=json.dumps({"source": ["sagastorm.probe"]})
-        )
-        await clients["events"].put_targets(
-            Rule=name, EventBusName=name, Targets=[{"Id": "queue", "Arn": attributes["Attributes"]["QueueArn"]}]
-        )
-        await clients["dynamodb"].create_table(
-            TableName=name,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        await bare.create_rule(clients, name, name, EVENT, queue_arn)
+        await bare.create_table(clients, name)
         machines = {}
         for passes in (0, STATES):
             made = await clients["stepfunctions"].create_state_machine(
@@ -89,7 +79,7 @@ class _Probe:
         """Delete all of it again; what cannot be deleted is the backend's affair."""
         clients = self._clients
         deletions = [
-            clients["events"].remove_targets(Rule=self._name, EventBusName=self._name, Ids=["queue"]),
+            clients["events"].remove_targets(Rule=self._name, EventBusName=self._name, Ids=[self._name]),
             clients["events"].delete_rule(Name=self._name, EventBusName=self._name),
             clients["events"].delete_event_bus(Name=self._name),
             clients["sqs"].delete_queue(QueueUrl=self._queue_url),
@@ -109,33 +99,22 @@ class _Probe:
         return await self._received_ms(self._put)
 
     async def write_ms(self) -> float:
+        return await self._took_ms(bare.commit(self._clients, self._name, 3))
+
+    async def attributes_ms(self) -> float:
+        """The call that the sampler times once a second (:func:`harness.aws.backlog.queue_depths`)."""
+        await asyncio.sleep(PARKED_S)  # It does not come on the heels of another there either.
+        return await self._took_ms(
+            self._clients["sqs"].get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=DEPTHS)
+        )
+
+    async def _took_ms(self, call: Awaitable[Any]) -> float:
         started = time.perf_counter()
-        await self._commit(3)
+        await call
         return 1000 * (time.perf_counter() - started)
 
     async def _put(self) -> None:
-        entry = {"EventBusName": self._name, "Source": "sagastorm.probe", "DetailType": "Probe", "Detail": MESSAGE}
-        await self._clients["events"].put_events(Entries=[entry])
-
-    async def _commit(self, writes: int) -> None:
-        transaction = uuid4().hex
-        await self._clients["dynamodb"].transact_write_items(
-            TransactItems=[
-                {
-                    "Put": {
-                        "TableName": self._name,
-                        "Item": to_dynamo({"id": f"{transaction}-{which}", "status": "PENDING", "reply": "x" * 80}),
-                        "ConditionExpression": "attribute_not_exists(id)",
-                        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                    }
-                }
-                for which in range(writes)
-            ]
-        )
-
-    async def _delete(self, messages: list[dict[str, Any]]) -> None:
-        entries = [{"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]} for i, message in enumerate(messages)]
-        await self._clients["sqs"].delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
+        await bare.put(self._clients, self._name, EVENT, {"text": bare.TEXT})
 
     async def state_transition_ms(self) -> list[float]:
         """Forty more states in a row, divided by forty; in pairs, so that the start and the send cancel out."""
@@ -163,11 +142,11 @@ class _Probe:
                         QueueUrl=self._queue_url, AttributeNames=["ApproximateReceiveCount"], WaitTimeSeconds=1
                     )
                     messages += received.get("Messages") or []
-                await self._commit(4)
+                await bare.commit(self._clients, self._name, 4)
                 if step < 3:
                     await self._put()
             if messages:
-                await self._delete(messages)
+                await bare.delete(self._clients, self._queue_url, messages)
 
         async def caller(first: int) -> None:
             for _ in range(first, CPU_SAGAS, CPU_CONCURRENCY):
@@ -197,7 +176,7 @@ class _Probe:
         took_ms = 1000 * (time.perf_counter() - started)
         if not messages:
             raise EnvironmentFailure("the backend did not deliver a message within 5 s, with nothing else to do")
-        await self._delete(messages)
+        await bare.delete(self._clients, self._queue_url, messages)
         return took_ms
 
 

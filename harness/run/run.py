@@ -22,14 +22,19 @@ from harness.backends.deviations import callback_retry, deviations, is_checked
 from harness.core.errors import EnvironmentFailure, Problem, SagastormError, UsageError
 from harness.history import run_file
 from harness.history.history import FILE_NAME, History
-from harness.history.run_file import BackendFacts, RunFile
+from harness.history.run_file import BackendFacts, Instrument, RunFile
 from harness.run import facts, scenarios
 from harness.run.block import SystemUnderTest
+from harness.run.calibrate import calibrated
+from harness.run.capacity import read_capacity
 from harness.run.instrument import read_instrument
 from harness.run.progress import Teller
 from harness.run.turn import Turn
 from harness.settings import RunSettings
 from harness.topologies.policy import RetryPolicy
+
+SAID = {"rate_per_s": "a rate", "duration_s": "a duration"}
+"""What can be scaled, in words."""
 
 
 @dataclass
@@ -74,7 +79,7 @@ def prepare(
     scenarios.locate(settings.scenario)
     if runs.exists() and not runs.is_dir():
         raise UsageError([Problem("--runs", str(runs), "a folder, or a path at which one can be made")])
-    resolved = storm or msgspec.to_builtins(storms.load(settings.storm, saga, settings.duration_s))
+    resolved = storm or msgspec.to_builtins(storms.load(settings.storm, saga, settings.duration_s, settings.rate_per_s))
     storms.resolved(resolved).check()
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -109,7 +114,7 @@ def turns(run: Run) -> list[Turn]:
                 folder=run.folder,
                 settings=settings,
                 storm=run.storm,
-                policy=RetryPolicy(),
+                policy=RetryPolicy.of(settings.mitigations),
                 key=run.key,
             )
         )
@@ -119,32 +124,82 @@ def turns(run: Run) -> list[Turn]:
 async def execute(run: Run, load: Load) -> None:
     """Run all blocks. What ends a run early is kept in ``run``, not raised: there is always something to judge.
 
-    Each block is: 1 prepare (backend, resources, processes), 2 load, 3 heal, 4 drain, 5 collect. Audit, judgement and
-    report come after, from the saved run alone.
+    First the instrument is read, and what nobody chose is set by it. Each block is then: 1 prepare (backend, resources,
+    processes), 2 load, 3 heal, 4 drain, 5 collect. Audit, judgement and report come after, from the saved run alone.
     """
     interrupted = _interruptions(run)
     with History(run.folder / FILE_NAME) as history:
-        for turn in turns(run):
-            try:
+        try:
+            await _measure(run)
+            for turn in turns(run):
+                if interrupted.is_set():
+                    break
                 await _block(run, turn, history, load, interrupted)
-            except SagastormError as error:
-                run.failure = error
-                run.teller.say(f"  {error}")
-            run.interrupted = interrupted.is_set()
-            if run.failure or run.interrupted:
-                return
+        except SagastormError as error:
+            run.failure = error
+            run.teller.say(f"  {error}")
+        run.interrupted = interrupted.is_set()
+
+
+async def _measure(run: Run) -> None:
+    """Read the instrument, on a backend that serves no block: what the readings leave in it, one block alone would have."""
+    run.teller.say("Instrument: what the backend does by itself")
+    backend = _backend(run, run.folder / "logs" / "instrument")
+    namespace = turns(run)[0].namespace
+    try:
+        endpoints = await backend.start()
+        async with open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator) as clients:
+            instrument = await read_instrument(clients, namespace)
+            # Last: what it leaves behind would be in the way of the other readings.
+            capacity = await read_capacity(
+                clients, f"{namespace}-capacity", len(registry.saga(run.settings.saga).steps)
+            )
+    except TRANSIENT as error:
+        raise _not_done(error) from error
+    finally:
+        await backend.stop()
+    instrument = msgspec.structs.replace(instrument, capacity_sagas_per_s=capacity)
+    run.file = msgspec.structs.replace(run.file, instrument=instrument, backend=_facts(endpoints))
+    run_file.save(run.folder, run.file)
+    hops = ", ".join(f"{name.replace('_', ' ')} {hop.p50_ms:.1f}" for name, hop in instrument.hops.items())
+    run.teller.say(f"  {endpoints.name} {endpoints.version}; its own hops, p50 in ms: {hops}")
+    carried = ", ".join(f"{shape} {capacity:.1f}" for shape, capacity in instrument.capacity_sagas_per_s.items())
+    run.teller.say(f"  it carries, in sagas/s: {carried}")
+    if run.settings.scaled:
+        calibrate(run, instrument)
+
+
+def calibrate(run: Run, instrument: Instrument) -> None:
+    """Set what nobody chose, and make the storm fit: its windows and rates are shares of what is now known.
+
+    It is read from its file again: one that a replay brings was never run, or it would have nothing left to set.
+    """
+    scaled = run.settings.scaled
+    settings = calibrated(run.settings, instrument)
+    storm = storms.load(settings.storm, registry.saga(settings.saga), settings.duration_s, settings.rate_per_s)
+    run.settings = settings
+    run.file = msgspec.structs.replace(
+        run.file,
+        settings=settings,
+        storm=msgspec.to_builtins(storm),
+        instrument=msgspec.structs.replace(instrument, scaled=scaled),
+    )
+    run_file.save(run.folder, run.file)
+    run.teller.say(
+        f"  so the load is {settings.rate_per_s:g} sagas/s for {settings.duration_s:g} s (nobody chose "
+        f"{' or '.join(SAID[field] for field in scaled)})"
+    )
 
 
 async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted: asyncio.Event) -> None:
     run.teller.say(
         f"Block {turn.number + 1} of {len(run.settings.interleave)}: {turn.topology}, round {turn.round + 1}"
     )
-    backend = _backend(run, turn)
+    backend = _backend(run, turn.logs)
     system: SystemUnderTest | None = None
     problem: str | None = "stopped by an unforeseen error"
     try:
         endpoints = await backend.start()
-        await _read_instrument_once(run, turn, endpoints)
         if interrupted.is_set():
             return
         system = SystemUnderTest(turn, backend, history, run.teller)
@@ -158,8 +213,9 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
         await system.guard(asyncio.ensure_future(system.collect(state="aborted" if cut_short else "complete")))
         problem = "interrupted" if cut_short else None
     except TRANSIENT as error:
-        problem = f"the backend did not do what was asked of it: {error}"
-        raise EnvironmentFailure(problem) from error
+        failure = _not_done(error)
+        problem = str(failure)
+        raise failure from error
     except SagastormError as error:
         problem = str(error)
         raise
@@ -172,19 +228,12 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
         await backend.stop()
 
 
-def _backend(run: Run, turn: Turn) -> Backend:
-    return registry.backend(run.settings.backend).backend(run.settings.endpoints, turn.logs / "backend.log")
+def _backend(run: Run, logs: Path) -> Backend:
+    return registry.backend(run.settings.backend).backend(run.settings.endpoints, logs / "backend.log")
 
 
-async def _read_instrument_once(run: Run, turn: Turn, endpoints: Endpoints) -> None:
-    if run.file.instrument is not None:
-        return
-    async with open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator) as clients:
-        instrument = await read_instrument(clients, turn.namespace)
-    run.file = msgspec.structs.replace(run.file, instrument=instrument, backend=_facts(endpoints))
-    run_file.save(run.folder, run.file)
-    hops = ", ".join(f"{name.replace('_', ' ')} {hop.p50_ms:.1f}" for name, hop in instrument.hops.items())
-    run.teller.say(f"  {endpoints.name} {endpoints.version}; its own hops, p50 in ms: {hops}")
+def _not_done(error: Exception) -> EnvironmentFailure:
+    return EnvironmentFailure(f"the backend did not do what was asked of it: {error}")
 
 
 def _facts(endpoints: Endpoints) -> BackendFacts:

@@ -59,7 +59,7 @@ class Turn:
     def plan(self, ingress_url: str, epoch_ns: int | None) -> LoadPlan:
         """The load, once it is known where to."""
         settings = self.settings
-        return LoadPlan(
+        plan = LoadPlan(
             saga=settings.saga,
             topology=self.topology,
             ingress_url=ingress_url,
@@ -69,7 +69,6 @@ class Turn:
             rate_per_s=settings.rate_per_s,
             shape=settings.arrivals,
             duration_s=settings.duration_s,
-            surges=tuple(self.storm.surges()),
             cannot_pay_share=settings.cannot_pay_share,
             out_of_stock_share=settings.out_of_stock_share,
             epoch_ns=epoch_ns,
@@ -78,3 +77,4 @@ class Turn:
             outcome_wait_s=settings.drain_limit_s,
             max_in_flight=settings.max_in_flight,
         )
+        return self.storm.planned(plan)

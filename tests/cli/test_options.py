@@ -11,6 +11,7 @@ from harness import registry
 from harness.backends.base import SERVICES
 from harness.cli.options import CONFIG_FILE, DEFAULTS, OPTIONS, settings
 from harness.core.errors import UsageError
+from harness.core.mitigations import Mitigations
 from harness.settings import RunSettings
 
 GOOD: dict[str, tuple[str, Any]] = {
@@ -28,6 +29,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "max-in-flight": ("100", 100),
     "drain-limit": ("5.5", 5.5),
     "cannot-pay-share": ("0", 0.0),
+    "mitigations": ("backoff=none, sweeper=off", Mitigations(backoff="none", sweeper="off")),
     "out-of-stock-share": ("0.25", 0.25),
 }
 """Option to a value as it is written, and as it is understood."""
@@ -194,3 +196,42 @@ def test_configuration_that_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sagastorm.toml").mkdir()
     with pytest.raises(UsageError, match="a file that can be read"):
         settings({}, {}, tmp_path)
+
+
+RUNNING = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+"""A backend without a rate of its own."""
+
+
+@pytest.mark.parametrize(
+    ("flags", "scaled"),
+    [
+        ({}, ("rate_per_s", "duration_s")),
+        ({"rate": "3"}, ("duration_s",)),
+        ({"duration": "30"}, ("rate_per_s",)),
+        ({"rate": "3", "duration": "30"}, ()),
+    ],
+)
+def test_backend_that_already_runs_decides_what_nobody_chose(
+    flags: dict[str, str], scaled: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert made(tmp_path, RUNNING, **flags).scaled == scaled
+
+
+def test_choice_in_a_variable_or_in_the_file_is_a_choice_too(tmp_path: Path) -> None:
+    assert made(tmp_path, RUNNING | {"SAGASTORM_DURATION": "30"}).scaled == ("rate_per_s",)
+    assert made(tmp_path, RUNNING, "[run]\nrate = 3\n").scaled == ("duration_s",)
+
+
+def test_embedded_backend_decides_nothing_and_has_its_own_rate(tmp_path: Path) -> None:
+    chosen = made(tmp_path)
+    assert (chosen.scaled, chosen.rate_per_s, chosen.duration_s) == ((), 25.0, 25.0)
+    assert registry.backend("embedded").rate_per_s == 25.0
+
+
+def test_storm_must_fit_the_shortest_load_that_the_backend_may_decide(tmp_path: Path) -> None:
+    (tmp_path / "late.toml").write_text(
+        '[[fault]]\nname = "f"\nkind = "overload"\nactions_per_s = "80%"\nstart = 30\n', encoding="utf-8"
+    )
+    late = str(tmp_path / "late.toml")
+    assert list(refused(tmp_path, RUNNING, storm=late)) == [f"storm {late}: fault[0].start"]
+    assert made(tmp_path, RUNNING, storm=late, duration="40").scaled == ("rate_per_s",)

@@ -43,6 +43,11 @@ class FakeBackend:
 
         return call
 
+    async def get_queue_attributes(self, AttributeNames: list[str], **parameters: Any) -> dict[str, Any]:
+        if AttributeNames != ["QueueArn"]:
+            self._clock.now_s += 0.005
+        return {"Attributes": {"QueueArn": "arn"}}
+
     async def send_message(self, **parameters: Any) -> None:
         self.calls.append("send")
         self._clock.now_s += 0.002
@@ -78,6 +83,13 @@ async def test_hop_ends_when_the_waiting_receiver_has_the_message_and_not_when_i
     assert read.hops["queue"].p50_ms == read.hops["bus_to_queue"].p95_ms == 2.0
     first = backend.calls.index("receive")
     assert backend.calls[first : first + 3] == ["receive", "send", "delete"]
+
+
+async def test_idle_call_is_timed_as_it_is_later_under_load(clock: Clock) -> None:
+    backend = FakeBackend(clock)
+    read = await read_instrument(backend, "ns")  # type: ignore[arg-type]
+    assert read.idle_call is not None
+    assert (read.idle_call.p50_ms, read.idle_call.samples) == (5.0, instrument.SAMPLES)
 
 
 async def test_what_was_made_for_the_probe_is_deleted_again(clock: Clock) -> None:

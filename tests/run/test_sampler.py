@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
@@ -15,7 +16,7 @@ from harness.core.errors import Indefinite
 from harness.history.records import Sample
 from harness.measure.exporter import announce
 from harness.measure.metrics import Metrics
-from harness.run.sampler import Sampler, dead_letters
+from harness.run.sampler import BACKEND_CALL, Sampler, dead_letters
 from tests.fake_gateway import FakeGateway, Parameters
 
 EXPOSED = """
@@ -60,6 +61,7 @@ class Bench:
     """A sampler of block 4 and what it has found."""
 
     def __init__(self, folder: Path, gateway: FakeGateway | None = None, backend_pid: int | None = None) -> None:
+        self.now_s = 2.34567
         self.targets = folder / "targets"
         self.history = FakeHistory()
         self.registry = CollectorRegistry()
@@ -72,15 +74,15 @@ class Bench:
             queue_urls={"payment": "http://payment", "order": "http://order"},
             metrics=Metrics(self.registry, topology="t", saga="s"),
             backend_pid=backend_pid,
-            now_s=lambda: 2.34567,
+            now_s=lambda: self.now_s,
         )
 
     def series(self) -> dict[str, dict[str, float]]:
-        """Process to metric to value, without the machine's own."""
+        """Process to metric to value, without the machine's own and without the timed call."""
         found: dict[str, dict[str, float]] = {}
         for sample in self.history.samples:
             assert sample.t_s == 2.346
-            if sample.target == "machine":
+            if sample.target == "machine" or sample.metric == BACKEND_CALL:
                 continue
             found.setdefault(sample.target, {})[sample.metric] = sample.value
         return found
@@ -159,6 +161,18 @@ async def test_cpu_time_of_the_backend_is_read_from_the_system(tmp_path: Path) -
     [series] = bench.series().values()
     assert bench.series().keys() == {f"backend-{os.getpid()}"}
     assert series["process_cpu_seconds_total"] > 0
+
+
+@pytest.mark.parametrize("answer", [{"Attributes": DEPTH}, Indefinite("no answer")], ids=["answered", "given up"])
+async def test_one_call_to_the_backend_is_timed_alone_and_however_it_ended(answer: Any, tmp_path: Path) -> None:
+    def take_30_ms_each(parameters: Parameters) -> Any:
+        bench.now_s += 0.03
+        return answer
+
+    bench = Bench(tmp_path, FakeGateway(GetQueueAttributes=take_30_ms_each))
+    await bench.sampler.sample_once()
+    [call] = [sample for sample in bench.history.samples if sample.metric == BACKEND_CALL]
+    assert (call.target, call.labels, call.value) == ("backend", {}, 0.03)
 
 
 async def test_what_the_machine_is_busy_with_is_read_and_never_falls(tmp_path: Path) -> None:

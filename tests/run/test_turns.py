@@ -24,7 +24,7 @@ def run_of(**settings: Any) -> Run:
     file = RunFile(
         run_id="the-run",
         settings=made,
-        storm=msgspec.to_builtins(load("default", SAGA, made.duration_s)),
+        storm=msgspec.to_builtins(load("default", SAGA, made.duration_s, made.rate_per_s)),
         started_at="2026-01-01T00:00:00+00:00",
         command="sagastorm run",
         commit=None,
