@@ -1,11 +1,14 @@
-"""What all tests share: golden files, which ``pytest --update-golden`` writes anew."""
+"""What all tests share: golden files, which ``pytest --update-golden`` writes anew, and the one real LocalStack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from harness.backends import localstack_env
 
 Golden = Callable[[Path, str], None]
 
@@ -25,3 +28,16 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text == path.read_text(encoding="utf-8"), f"{path.name} differs; --update-golden writes it anew"
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def localstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment variables that lead to LocalStack: the one that they name already, or one started for the session."""
+    names = ("LOCALSTACK_HOST", "AWS_ENDPOINT_URL_DYNAMODB")
+    if os.environ.get(names[0]):
+        yield {name: os.environ[name] for name in names if name in os.environ}
+        return
+    if missing := localstack_env.missing():
+        pytest.skip("; ".join(missing))
+    with localstack_env.running(tmp_path_factory.mktemp("localstack")) as environ:
+        yield environ

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from chaos import storm as storm_files
+from chaos import timeline
 from harness import registry
 from harness.audit.auditor import audit_run
 from harness.cli import audit_text
-from harness.core.errors import EXIT_INTERRUPTED, Problem, RunNotFound, UsageError
+from harness.core import mitigations as known_mitigations
+from harness.core.errors import EXIT_INTERRUPTED, EXIT_PASS, Problem, RunNotFound, UsageError
 from harness.core.identity import KEY_VARIABLE
 from harness.history import run_file
+from harness.report.compare_runs import RunComparison, allowed, check
+from harness.report.compare_terminal import print_comparison
 from harness.report.terminal import print_report
-from harness.report.write import write_report
+from harness.report.write import read_report, write_report
+from harness.run import clean as cleaning
+from harness.run import redrive as redriving
 from harness.run.locust import locust_load
 from harness.run.progress import teller
 from harness.run.run import Load, execute, prepare
 from harness.run.up import outside_load
 from harness.settings import RunSettings
-from harness.topologies.base import Deployed
+from harness.topologies.base import CallbackRetry, Deployed
 from harness.topologies.choreographed import subscriptions
 from harness.topologies.orchestrated import TOPOLOGY as ORCHESTRATED
 from harness.topologies.policy import RetryPolicy
+from harness.topologies.reentry import reentered
 
 Storm = dict[str, object]
+DEFAULTS = RunSettings()
 
 
 def run(settings: RunSettings, runs: Path, command: str, storm: Storm | None = None) -> int:
@@ -62,15 +73,57 @@ def audit(folder: Path) -> int:
     return audit_text.exit_code(audited)
 
 
-def asl(saga_name: str) -> None:
+def clean(name: str, endpoint_url: str | None, runs: Path, run_ids: Sequence[str], *, dry_run: bool) -> int:
+    """Remove what earlier runs left on a backend that is not theirs."""
+    kind = registry.backend(name)
+    console = Console()
+    urls = kind.resolve(endpoint_url, os.environ)
+    if urls is None:
+        console.print(f"The backend {name} goes with each run, so there is nothing to clean.", highlight=False)
+        return EXIT_PASS
+    backend = kind.backend(urls, Path(os.devnull))
+    with teller(console) as telling:
+        uvloop.run(cleaning.clean(backend, runs, telling.say, run_ids=run_ids, dry_run=dry_run))
+    return EXIT_PASS
+
+
+def redrive(name: str, run: str, endpoint_url: str | None) -> int:
+    """Send a block's or a run's dead letters back to their queues, on a backend that is not theirs."""
+    prefix = redriving.prefix_of(run)
+    kind = registry.backend(name)
+    console = Console()
+    urls = kind.resolve(endpoint_url, os.environ)
+    if urls is None:
+        console.print(f"The backend {name} goes with each run, and its dead letters with it.", highlight=False)
+        return EXIT_PASS
+    with teller(console) as telling:
+        uvloop.run(redriving.redrive_by_name(kind.backend(urls, Path(os.devnull)), prefix, telling.say))
+    return EXIT_PASS
+
+
+def compare(folders: Sequence[Path], allow: str) -> int:
+    """Show saved runs side by side; refuse those that were not asked the same."""
+    fields = allowed(allow)
+    differing = check([run_file.load(folder) for folder in folders], fields)
+    reports = tuple(read_report(folder) for folder in folders)
+    print_comparison(Console(), RunComparison(reports, differing))
+    return EXIT_PASS
+
+
+def asl(saga_name: str, callback_retry: str) -> None:
     """Print a saga's state machine, with names in place of what a deployment fills in."""
+    if callback_retry not in list(CallbackRetry):
+        raise UsageError([Problem("--callback-retry", callback_retry, " or ".join(CallbackRetry))])
     saga = registry.saga(saga_name)
     blueprint = ORCHESTRATED.blueprint(saga)
     deployed = Deployed(
         queue_urls={name: f"https://sqs.us-east-1.amazonaws.com/123456789012/{name}" for name in blueprint.queues},
         bus=f"{saga.name}-bus",
     )
-    print(json.dumps(ORCHESTRATED.state_machine(saga, deployed, RetryPolicy()), indent=2))
+    definition = ORCHESTRATED.state_machine(saga, deployed, RetryPolicy())
+    if callback_retry == CallbackRetry.REENTER:
+        definition = reentered(definition)
+    print(json.dumps(definition, indent=2))
 
 
 def rules(saga_name: str) -> None:
@@ -84,6 +137,36 @@ def rules(saga_name: str) -> None:
             subscription.participant, subscription.event, subscription.work, " or ".join(subscription.publishes)
         )
     Console().print(table)
+
+
+def mitigations() -> None:
+    """Print every mitigation: its values, the default first, where it applies and what it does."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("mitigation", "values", "where", "what it does"):
+        table.add_column(column)
+    meanings = known_mitigations.meanings()
+    for name, values in known_mitigations.values().items():
+        where = "orchestrated only" if name in known_mitigations.ORCHESTRATOR_ONLY else "both"
+        table.add_row(Text(name, "bold"), " | ".join(values), where, Text(meanings[name]))
+    Console(highlight=False).print(table)
+
+
+def storms() -> None:
+    """Print the shipped storms, with a line for each."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name in storm_files.shipped():
+        storm = storm_files.load(name, registry.saga(DEFAULTS.saga), DEFAULTS.duration_s, DEFAULTS.rate_per_s)
+        table.add_row(Text(name, "bold"), Text(storm.description))
+    Console(highlight=False).print(table)
+
+
+def show_storm(settings: RunSettings) -> None:
+    """Draw a storm over a load."""
+    saga = registry.saga(settings.saga)
+    storm = storm_files.load(settings.storm, saga, settings.duration_s, settings.rate_per_s)
+    console = Console(highlight=False)
+    for line in timeline.draw(storm, settings.duration_s, console.width):
+        console.print(line, no_wrap=True, crop=False)
 
 
 def find(given: Path, runs: Path) -> Path:

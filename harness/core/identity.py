@@ -1,7 +1,8 @@
 """The caller's signed identity: a JWT that the load generator signs, the ingress checks and every participant checks
 again, so that no step is taken on the word of the step before (the confused deputy).
 
-The key is made per run, is passed in the environment only, and is written nowhere.
+The key is made per run unless whoever starts a load generator of their own gives one; it is passed in the environment only,
+and a run writes it nowhere.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ from harness.deployment import Control
 READY_LIMIT_S = 30.0
 STOP_LIMIT_S = 10.0
 MAX_RESTARTS = 20
+"""Of one process within :data:`RESTARTS_WITHIN_S`: a storm may kill it for as long as it blows, but what cannot live is
+not started for ever."""
+RESTARTS_WITHIN_S = 60.0
 _LOG_TAIL_BYTES = 2000
 
 
@@ -133,14 +137,15 @@ class Fleet:
             await asyncio.sleep(0.02)
 
     async def _keep(self, child: Child, arguments: Sequence[str], *, restart: bool) -> None:
-        restarts = MAX_RESTARTS if restart else 0
+        loop = asyncio.get_running_loop()
+        restarted_s: deque[float] = deque(maxlen=MAX_RESTARTS)
         while True:
             await child.process.wait()
             self._children.remove(child)
             (self._targets_dir / f"{child.name}.json").unlink(missing_ok=True)
-            if restarts == 0:
+            if not restart or (len(restarted_s) == MAX_RESTARTS and loop.time() - restarted_s[0] < RESTARTS_WITHIN_S):
                 break
-            restarts -= 1
+            restarted_s.append(loop.time())
             self._say(f"{child.end()}; starting another")
             try:
                 child = await self._start(child.role, arguments)

@@ -58,9 +58,9 @@ class Sagastorm:
         crowded = all(any(word in reason for word in others) for reason in self.summary["reasons"])
         return (code, self.summary["verdict"]) == (3, "inconclusive") and crowded
 
-    def wait(self) -> int:
+    def wait(self, limit_s: float = RUN_LIMIT_S) -> int:
         """Its exit code."""
-        return self.process.wait(RUN_LIMIT_S)
+        return self.process.wait(limit_s)
 
     def until(self, happened: Callable[[], Any], what: str) -> Any:
         """Wait for something to be so; fails with the output if the process ends or time runs out before."""
