@@ -35,16 +35,16 @@ class Crash:
 
     def __init__(self, options: Options, workers: int) -> None:
         del workers  # each process dies by its own hand
-        self._before = options.at == "before-commit"
-        if options.at == "after-reply":
-            self.port = Port.REPLY
+        self._before = options.at != "after-reply"
+        if options.at != "before-commit":
+            self.port = Port.REPLY  # the next thing after the commit, and after an acknowledgement that comes early
 
     def bites(self, strike: Strike) -> bool:
         """Once."""
         return strike.first()
 
     async def strike(self, strike: Strike, proceed: Callable[[], Awaitable[Any]]) -> NoReturn:
-        """Die; also of what was to come first and failed, for then nobody hears of that either."""
+        """Die; also of a reply that failed, for then nobody hears of that either."""
         del strike
         try:
             if not self._before:

@@ -1,4 +1,7 @@
-"""The participants' store port on DynamoDB: one local transaction is one ``TransactWriteItems``."""
+"""The participants' store port on DynamoDB: one local transaction is one ``TransactWriteItems``.
+
+A new item alone is a ``PutItem``, which is all or nothing without a transaction, and costs half.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +38,19 @@ class DynamoStore:
         """See :class:`harness.participants.ports.Store`."""
         prefix = table_name(self._namespace, participant, "")
         items = [_transact_item(prefix, write) for write in writes]
+        operation, parameters = "TransactWriteItems", {"TransactItems": items}
+        if len(items) == 1 and "Put" in items[0]:
+            operation, parameters = "PutItem", items[0]["Put"]
         try:
-            await self._gateway.call("dynamodb", "TransactWriteItems", TransactItems=items)
+            await self._gateway.call("dynamodb", operation, **parameters)
         except ClientError as error:
             code = error.response["Error"].get("Code")
             if code == "TransactionCanceledException":
                 raise _cancelled(error.response) from error
+            if code == "ConditionalCheckFailedException":
+                raise ConditionFailed({0: _old(error.response)}) from error
             if code in TRANSIENT:
-                raise Indefinite(f"dynamodb:TransactWriteItems: {code}") from error
+                raise Indefinite(f"dynamodb:{operation}: {code}") from error
             raise
 
 
@@ -52,9 +60,12 @@ def _cancelled(response: Mapping[str, Any]) -> Exception:
     other = sorted({reason["Code"] for reason in failed.values()} - {"ConditionalCheckFailed"})
     if other or not failed:
         return Indefinite(f"dynamodb:TransactWriteItems cancelled: {', '.join(other) or 'no reason given'}")
-    return ConditionFailed(
-        {i: from_dynamo(reason["Item"]) if reason.get("Item") else None for i, reason in failed.items()}
-    )
+    return ConditionFailed({i: _old(reason) for i, reason in failed.items()})
+
+
+def _old(reason: Mapping[str, Any]) -> dict[str, object] | None:
+    """The item that stood in the way, where there was one."""
+    return from_dynamo(reason["Item"]) if reason.get("Item") else None
 
 
 def _transact_item(prefix: str, write: Write) -> dict[str, Any]:
@@ -64,10 +75,10 @@ def _transact_item(prefix: str, write: Write) -> dict[str, Any]:
     }
     match write:
         case Insert():
-            return {
-                "Put": common
-                | {"Item": to_dynamo({"id": write.id, **write.item}), "ConditionExpression": "attribute_not_exists(id)"}
-            }
+            item = to_dynamo({"id": write.id, **write.item})
+            if write.unconditional:
+                return {"Put": {"TableName": prefix + write.table, "Item": item}}
+            return {"Put": common | {"Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
         case Add():
             return {"Update": common | _add(write)}
         case Change():
@@ -76,16 +87,13 @@ def _transact_item(prefix: str, write: Write) -> dict[str, Any]:
             for i, (attribute, value) in enumerate(write.set.items()):
                 names[f"#s{i}"], values[f":s{i}"] = attribute, _value(value)
                 assignments.append(f"#s{i} = :s{i}")
-            return {
-                "Update": common
-                | {
-                    "Key": {"id": {"S": write.id}},
-                    "UpdateExpression": f"SET {', '.join(assignments)}",
-                    "ConditionExpression": conditions,
-                    "ExpressionAttributeNames": names,
-                    "ExpressionAttributeValues": values,
-                }
+            update = common | {
+                "Key": {"id": {"S": write.id}},
+                "UpdateExpression": f"SET {', '.join(assignments)}",
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": values,
             }
+            return {"Update": update | {"ConditionExpression": conditions} if conditions else update}
         case Require():
             conditions, names, values = _expectations(write.expect)
             return {

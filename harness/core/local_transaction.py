@@ -17,12 +17,13 @@ Item = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Insert:
-    """Write a new item; the condition is that none with this id is there."""
+    """Write a new item; the condition is that none with this id is there. ``unconditional``: in place of what is."""
 
     table: str
     id: str
     item: Item
     refusal: str | None = None
+    unconditional: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ class Add:
 
 @dataclass(frozen=True)
 class Change:
-    """Set attributes of an item whose attributes are as expected (a semantic lock is an expected status)."""
+    """Set attributes of an item whose attributes are as expected (a semantic lock is an expected status).
+
+    Where nothing is expected, it is made whatever is there, and makes the item where there is none.
+    """
 
     table: str
     id: str

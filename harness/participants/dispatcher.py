@@ -5,6 +5,14 @@ transaction. When the record is already there, the step was handled before, and 
 
 A compensation also requires, in its own transaction, that the step it undoes was committed. Where that step never
 ran, the compensation puts a *tombstone* in the place of the step's record: the late step then finds it and is refused.
+
+The record is the outbox as well: it holds the reply, committed with the effect, and each redelivery tells it again. A
+table of messages to be sent would need somebody to send them; here the queue does, which keeps the step's own message
+until the reply has been told.
+
+This is ``idempotency=transactional``; the other values are :mod:`harness.participants.naive` and
+:mod:`harness.participants.unrecorded`, and :mod:`harness.participants.mitigated` chooses. In all of them the ledger
+entry is committed with the effect: it is the auditor's evidence, which no mitigation may take away.
 """
 
 from __future__ import annotations
@@ -42,12 +50,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dispatcher:
-    """Handles the commands of one saga's participants."""
+    """Handles the commands of one saga's participants.
 
-    def __init__(self, saga: Saga, store: Store, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    Without ``tombstones`` the compensation of a step that never ran leaves nothing in its way: when it comes, it runs.
+    """
+
+    def __init__(
+        self, saga: Saga, store: Store, now_ns: Callable[[], int] = time.monotonic_ns, *, tombstones: bool = True
+    ) -> None:
         self._works = saga.works()
         self._store = store
         self._now_ns = now_ns
+        self._tombstones = tombstones
 
     async def handle(self, command: Command) -> Reply:
         """Take the step, or tell again how it ended.
@@ -71,8 +85,8 @@ class Dispatcher:
             await self._store.transact(work.participant, writes)
         except ConditionFailed as failed:
             if 0 in failed.existing:
-                return _stored(failed.existing[0])
-            return await self._refuse(work, command, _meaning(work, writes, failed))
+                return stored(failed.existing[0])
+            return await self._refuse(work, command, meaning(work, writes, failed))
         return done
 
     async def _refuse(self, work: Work, command: Command, reason: str) -> Reply:
@@ -80,7 +94,7 @@ class Dispatcher:
         try:
             await self._store.transact(work.participant, self._bookkeeping(work, command, refused))
         except ConditionFailed as failed:
-            return _stored(failed.existing[0])
+            return stored(failed.existing[0])
         return refused
 
     async def _undo(self, work: Work, command: Command) -> Reply | None:
@@ -95,30 +109,39 @@ class Dispatcher:
             await self._store.transact(work.participant, writes)
         except ConditionFailed as failed:
             if 0 in failed.existing:
-                return _stored(failed.existing[0])
+                return stored(failed.existing[0])
             if 2 in failed.existing:
                 return await self._nothing_to_undo(work, command, step_id, failed.existing[2])
-            _meaning(work, writes, failed)
+            meaning(work, writes, failed)
         return done
 
     async def _nothing_to_undo(self, work: Work, command: Command, step_id: str, step: Item | None) -> Reply | None:
         nothing = Reply(result="nothing-to-undo")
-        guard: Write
-        if step is None:
-            tombstone = Reply(result="tombstoned", reason=f"undone by {work.name} before it ran")
-            guard = Insert(RECORDS, step_id, _record(tombstone))
-        else:
-            guard = Require(RECORDS, step_id, {"result": step["result"]})
+        guard: tuple[Write, ...] = self._tombstone(work, step_id)
+        if step is not None:
+            guard = (Require(RECORDS, step_id, {"result": step["result"]}),)
         try:
-            await self._store.transact(work.participant, (*self._bookkeeping(work, command, nothing), guard))
+            await self._store.transact(work.participant, (*self._bookkeeping(work, command, nothing), *guard))
         except ConditionFailed as failed:
-            return _stored(failed.existing[0]) if 0 in failed.existing else None
+            return stored(failed.existing[0]) if 0 in failed.existing else None
         return nothing
+
+    def _tombstone(self, work: Work, step_id: str) -> tuple[Insert, ...]:
+        """One, or none where they are off."""
+        if not self._tombstones:
+            return ()
+        barred = Reply(result="tombstoned", reason=f"undone by {work.name} before it ran")
+        return (Insert(RECORDS, step_id, _stored_as(barred)),)
 
     def _bookkeeping(
         self, work: Work, command: Command, reply: Reply, movements: Mapping[str, int] | None = None
     ) -> tuple[Insert, Insert]:
-        record_id = f"{command.saga_id}#{work.name}"
+        return self._record(work, command, reply), self._entry(work, command, reply, movements)
+
+    def _record(self, work: Work, command: Command, reply: Reply) -> Insert:
+        return Insert(RECORDS, f"{command.saga_id}#{work.name}", _stored_as(reply))
+
+    def _entry(self, work: Work, command: Command, reply: Reply, movements: Mapping[str, int] | None = None) -> Insert:
         entry: Item = {
             "saga_id": command.saga_id,
             "step": work.name,
@@ -126,21 +149,22 @@ class Dispatcher:
             "at_ns": self._now_ns(),
             "movements": msgspec.json.encode(movements or {}).decode(),
         }
-        return Insert(RECORDS, record_id, _record(reply)), Insert(LEDGER, f"{record_id}#{uuid4().hex}", entry)
+        return Insert(LEDGER, f"{command.saga_id}#{work.name}#{uuid4().hex}", entry)
 
 
-def _record(reply: Reply) -> Item:
+def _stored_as(reply: Reply) -> Item:
     return {"result": reply.result, "reply": msgspec.json.encode(reply).decode()}
 
 
-def _stored(record: Item | None) -> Reply:
+def stored(record: Item | None) -> Reply:
+    """The reply that a record holds."""
     if record is None:
         raise Indefinite("the idempotency record vanished while it was read")
     reply = msgspec.json.decode(str(record["reply"]), type=Reply)
     return msgspec.structs.replace(reply, replayed=True)
 
 
-def _meaning(work: Work, writes: tuple[Write, ...], failed: ConditionFailed) -> str:
+def meaning(work: Work, writes: tuple[Write, ...], failed: ConditionFailed) -> str:
     """Why the business refuses; :class:`Indefinite` where a failed condition has no such meaning."""
     reasons = [writes[index].refusal for index in sorted(failed.existing)]
     if work.kind is StepKind.RETRIABLE or work.refused is None or None in reasons:

@@ -34,10 +34,42 @@ async def failing(error: Exception) -> None:
 
 
 async def test_insert_puts_an_item_that_must_not_be_there() -> None:
-    [item] = await sent(Insert("journal", "saga-7", {"status": "CHARGED", "cents": 700}))
+    [item, _] = await sent(Insert("journal", "saga-7", {"status": "CHARGED", "cents": 700}), ADD)
     assert item["Put"]["TableName"] == "ns-payment-journal"
     assert item["Put"]["Item"] == {"id": {"S": "saga-7"}, "status": {"S": "CHARGED"}, "cents": {"N": "700"}}
     assert item["Put"]["ConditionExpression"] == "attribute_not_exists(id)"
+
+
+async def test_unconditional_insert_puts_an_item_whatever_is_there() -> None:
+    [item, _] = await sent(Insert("journal", "saga-7", {"status": "CHARGED"}, unconditional=True), ADD)
+    assert item["Put"] == {
+        "TableName": "ns-payment-journal",
+        "Item": {"id": {"S": "saga-7"}, "status": {"S": "CHARGED"}},
+    }
+
+
+async def test_insert_alone_needs_no_transaction() -> None:
+    gateway = FakeGateway(PutItem={})
+    await DynamoStore(gateway, "ns").transact("payment", [Insert("records", "saga-7#charge", {"result": "done"})])
+    [put] = gateway.asked("PutItem")
+    assert put["Item"] == {"id": {"S": "saga-7#charge"}, "result": {"S": "done"}}
+    assert put["ConditionExpression"] == "attribute_not_exists(id)"
+    assert put["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+
+
+@pytest.mark.parametrize("old", [{"id": "saga-7#charge", "result": "done"}, None])
+async def test_insert_alone_that_finds_its_place_taken_tells_by_what(old: dict[str, object] | None) -> None:
+    more = {"Item": to_dynamo(old)} if old else {}
+    gateway = FakeGateway(PutItem=aws_error("ConditionalCheckFailedException", **more))
+    with pytest.raises(ConditionFailed) as failed:
+        await DynamoStore(gateway, "ns").transact("payment", [Insert("records", "saga-7#charge", {})])
+    assert failed.value.existing == {0: old}
+
+
+async def test_insert_alone_that_meets_trouble_may_be_tried_again() -> None:
+    gateway = FakeGateway(PutItem=aws_error("ThrottlingException"))
+    with pytest.raises(Indefinite, match="PutItem: ThrottlingException"):
+        await DynamoStore(gateway, "ns").transact("payment", [Insert("records", "saga-7#charge", {})])
 
 
 async def test_add_adds_and_a_floor_is_a_condition_on_the_old_value() -> None:
@@ -63,6 +95,13 @@ async def test_change_sets_what_it_should_where_all_is_as_expected() -> None:
         ":e0": {"S": "A"},
         ":e1": {"N": "2"},
     }
+
+
+async def test_change_that_expects_nothing_is_made_whatever_is_there() -> None:
+    [item] = await sent(Change("journal", "saga-7", set={"status": "B"}, expect={}))
+    assert "ConditionExpression" not in item["Update"]
+    assert item["Update"]["ExpressionAttributeNames"] == {"#s0": "status"}
+    assert item["Update"]["ExpressionAttributeValues"] == {":s0": {"S": "B"}}
 
 
 async def test_require_is_a_condition_and_writes_nothing() -> None:
