@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from harness.report.figures import completions
+from harness.report.figures import Missing, completions
+from harness.report.metrics import OF_LAYERS, falsified
 from harness.report.model import Report
 from harness.report.quantiles import Floats, quantile
 from harness.report.run_data import QUEUE, BlockData
-from harness.report.wording import measured, number
+from harness.report.tables import LAYERS
+from harness.report.timeline import (
+    TOTAL,
+    amplification,
+    backlog,
+    oldest_s,
+    per_second,
+    scheduled_s,
+    storm_span_s,
+    watched_s,
+)
+from harness.report.wording import NOT_MEASURED, measured, number, recovered
 
 GRID_POINTS = 180
 """Of the distribution: as many as a chart has room to show."""
 PERCENTILES = (0.05, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99, 0.999)
 TABLE_ROWS = 60
 """Most rows of a table over time: of a longer run, every second or third second is listed, and so on."""
-WAITING = ("visible", "in_flight", "delayed")
-"""States of messages that somebody still has to handle; those given up to a dead-letter queue are not in the depth."""
+HEADROOM = 1.12
+"""Of a panel, above its tallest line."""
 MAX_SECONDS = 7_200
 """Two hours: what a chart over time shows at most, so that a page stays one that can be opened."""
 
@@ -49,6 +61,18 @@ class Line:
     values: Floats
     role: str
     faint: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot of a chart over time. ``paths``: figures that are wrong where what it draws is; ``least``: what its axis
+    shows at least, so that next to nothing does not look like much."""
+
+    title: str
+    lines: list[Line]
+    paths: tuple[str, ...]
+    floor: float = 0.0
+    least: float = 1.0
 
 
 def distribution(report: Report) -> Chart:
@@ -96,71 +120,126 @@ def _shares(durations: Floats, grid: Floats) -> Floats:
     return np.asarray(100 * np.searchsorted(durations, grid, side="right") / len(durations), dtype=float)
 
 
-def throughput(report: Report) -> list[Chart]:
-    """Offered and ended sagas per second, one chart for each topology, to one scale."""
+def loop(report: Report) -> list[Chart]:
+    """Load, retries and what waits, one chart for each topology with its panels below each other, all to one scale.
+
+    What makes a retry storm is seen only together: less gets done than is offered, more is tried, more waits, and that
+    goes on when the trouble is over.
+    """
+    blocks = {topology: report.data.complete(topology) for topology in report.topologies}
+    seconds = max((_seconds(each) for each in blocks.values()), default=0)
+    panels = {topology: _panels(each, seconds) for topology, each in blocks.items()}
+    tallest = [max(map(_top, beside)) for beside in zip(*panels.values(), strict=True)]
+    withheld = falsified(report.run)
     charts = []
-    for index, topology in enumerate(report.topologies):
-        blocks = report.data.complete(topology)
-        seconds = _seconds(blocks)
-        offered = [_per_second(np.array([row.scheduled_s for row in data.sagas]), seconds) for data in blocks]
-        ended = [_per_second(data.ended_s, seconds) for data in blocks]
-        lines = [
-            *_faint(blocks, ended),
-            *_mean("offered", offered, "offered"),
-            *_mean("ended", ended, "topology"),
-        ]
-        charts.append(_over_time("throughput", index, topology, "sagas per second", blocks, lines))
-    return _to_one_scale(charts)
+    for index, (topology, each) in enumerate(panels.items()):
+        shown = [(panel, top) for panel, top in zip(each, tallest, strict=True) if not _unseen(panel, withheld)]
+        spec = {
+            "kind": "loop",
+            "topology": index,
+            "x": list(range(seconds)),
+            "panels": [_panel_spec(panel, top) for panel, top in shown],
+            "windows": [[start_s, end_s] for _, start_s, end_s in _windows(blocks[topology])],
+            "load_ended_s": max((_load_ended_s(data) for data in blocks[topology]), default=0.0),
+            "back": _back(report, topology, blocks[topology]),
+        }
+        headings, rows = _table([panel for panel, _ in shown], seconds)
+        told = [f"Not drawn: {panel.title}: {why}." for panel in each if (why := _unseen(panel, withheld))]
+        charts.append(
+            Chart(
+                id=f"loop-{index}",
+                title=topology,
+                summary=f"{topology} since the load started, mean of {len(blocks[topology])} blocks.",
+                spec=spec,
+                headings=headings,
+                rows=rows,
+                note=" ".join(told) or None,
+                missing=None if shown else " ".join(told),
+            )
+        )
+    return charts
 
 
-def queue_depth(report: Report) -> list[Chart]:
-    """Messages in all queues of a topology together, one chart for each topology, to one scale."""
-    charts = []
-    for index, topology in enumerate(report.topologies):
-        blocks = [data for data in report.data.complete(topology) if data.of_kind(QUEUE)]
-        depths = [_depth(data, _seconds(blocks)) for data in blocks]
-        lines = [*_faint(blocks, depths), *_mean("all queues", depths, "topology")]
-        charts.append(_over_time("queues", index, topology, "messages", blocks, lines))
-    return _to_one_scale(charts)
+def _panels(blocks: Sequence[BlockData], seconds: int) -> list[Panel]:
+    offered = [per_second(scheduled_s(data), seconds) for data in blocks]
+    ended = [per_second(data.ended_s, seconds) for data in blocks]
+    read = [data for data in blocks if data.of_kind(QUEUE)]
+    depths = [backlog(data, seconds) for data in read]
+    oldest = [oldest_s(data, seconds) for data in blocks]
+    tries = [amplification(data, seconds) for data in blocks]
+    names = {TOTAL: "all", **LAYERS}
+    layers = [_mean(name, [each[layer] for each in tries if layer in each], layer) for layer, name in names.items()]
+    return [
+        Panel(
+            "sagas per second",
+            [*_faint(blocks, ended), *_mean("offered", offered, "offered"), *_mean("ended", ended, "topology")],
+            ("throughput_per_s",),
+        ),
+        Panel(
+            "tries by first tries",
+            [line for lines in layers for line in lines],
+            ("retry_amplification.total", *OF_LAYERS),
+            floor=1.0,
+            least=1.5,
+        ),
+        Panel("messages", [*_faint(read, depths), *_mean("backlog", depths, "topology")], ("peak_backlog",)),
+        Panel(
+            "seconds",
+            [*_faint(blocks, oldest), *_mean("oldest saga under way", oldest, "topology")],
+            ("peak_oldest_s",),
+        ),
+    ]
 
 
-def _over_time(
-    what: str, index: int, topology: str, unit: str, blocks: Sequence[BlockData], lines: Sequence[Line]
-) -> Chart:
-    seconds = _seconds(blocks)
-    spec = {
-        "kind": "time",
-        "unit": unit,
-        "topology": index,
-        "x": list(range(seconds)),
+def _unseen(panel: Panel, withheld: Mapping[str, str]) -> str | None:
+    """Why there is nothing to draw."""
+    wrong = next((withheld[path] for path in panel.paths if path in withheld), None)
+    return wrong or (None if panel.lines else "there is no such series, or no block ran to its end")
+
+
+def _top(panel: Panel) -> float:
+    # Charts side by side are compared by height, whatever their axes say.
+    values = [line.values[np.isfinite(line.values)] for line in panel.lines]
+    return max([panel.least, *(float(each.max()) for each in values if len(each))])
+
+
+def _panel_spec(panel: Panel, top: float) -> dict[str, Any]:
+    return {
+        "unit": panel.title,
+        "range": [panel.floor, round(panel.floor + (top - panel.floor) * HEADROOM, 3)],
         "lines": [
             {"label": line.label, "role": line.role, "faint": line.faint, "values": _rounded(line.values)}
-            for line in lines
+            for line in panel.lines
         ],
-        "windows": [[start_s, end_s] for _, start_s, end_s in (blocks[0].block.storm_windows if blocks else [])],
-        "load_ended_s": max((_load_ended_s(data) for data in blocks), default=0.0),
     }
-    told = [line for line in lines if not line.faint]
+
+
+def _table(panels: Sequence[Panel], seconds: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    told = [(line, f"{line.label}, {panel.title}") for panel in panels for line in panel.lines if not line.faint]
     step = max(1, math.ceil(seconds / TABLE_ROWS))
-    return Chart(
-        id=f"{what}-{index}",
-        title=topology,
-        summary=f"{unit.capitalize()} of {topology} since the load started, mean of {len(blocks)} blocks.",
-        spec=spec,
-        headings=("second", *(line.label for line in told)),
-        rows=[
-            (str(second), *(number(float(line.values[second])) for line in told)) for second in range(0, seconds, step)
-        ],
-        missing=None if told else "Not measured: there is no such series, or no block ran to its end.",
-    )
+    rows = [
+        (str(second), *(_cell(float(line.values[second])) for line, _ in told)) for second in range(0, seconds, step)
+    ]
+    return ("second", *(heading for _, heading in told)), rows
 
 
-def _to_one_scale(charts: list[Chart]) -> list[Chart]:
-    """Charts side by side are compared by height, whatever their axes say."""
-    tallest = max((max(line["values"], default=0.0) for c in charts for line in c.spec["lines"]), default=0.0)
-    for chart in charts:
-        chart.spec["y_max"] = tallest
-    return charts
+def _cell(value: float) -> str:
+    return number(value) if math.isfinite(value) else NOT_MEASURED
+
+
+def _windows(blocks: Sequence[BlockData]) -> list[tuple[str, float, float]]:
+    return blocks[0].block.storm_windows if blocks else []
+
+
+def _back(report: Report, topology: str, blocks: Sequence[BlockData]) -> dict[str, Any] | None:
+    """Where in time completion times and backlog were back, and what to write there."""
+    figure = report.recovery[topology]["recovery_s"]
+    span_s = storm_span_s(blocks[0]) if blocks else None
+    if span_s is None or recovered(figure) == NOT_MEASURED:
+        return None
+    if isinstance(figure, Missing):
+        return {"at_s": None, "words": f"not back in {figure.longer_than_s} s"}
+    return {"at_s": span_s[1] + figure, "words": f"back after {recovered(figure)}"}
 
 
 def _faint(blocks: Sequence[BlockData], values: Sequence[Floats]) -> list[Line]:
@@ -173,32 +252,16 @@ def _faint(blocks: Sequence[BlockData], values: Sequence[Floats]) -> list[Line]:
 
 
 def _mean(label: str, values: Sequence[Floats], role: str) -> list[Line]:
-    return [Line(label, np.mean(np.stack(values), axis=0), role)] if values else []
+    """Of the blocks that have a value in that second."""
+    if not values:
+        return []
+    mean = np.ma.masked_invalid(np.stack(values)).mean(axis=0)
+    return [Line(label, np.asarray(np.ma.filled(mean, np.nan), dtype=float), role)]
 
 
 def _seconds(blocks: Sequence[BlockData]) -> int:
-    """How long the charts of a topology go on: until its last block was drained, and every known end is in."""
-    ends = [
-        max(data.block.drained_s or 0.0, data.block.duration_s, float(np.max(data.ended_s, initial=0.0)))
-        for data in blocks
-    ]
-    return min(MAX_SECONDS, math.ceil(max(ends, default=0.0)))
-
-
-def _per_second(times_s: Floats, seconds: int) -> Floats:
-    inside = times_s[(times_s >= 0) & (times_s < seconds)].astype(np.int64)
-    return np.bincount(inside, minlength=seconds)[:seconds].astype(float)
-
-
-def _depth(data: BlockData, seconds: int) -> Floats:
-    """Of each queue and state what was last read, summed; two processes that read one queue do not make it deeper."""
-    deepest: dict[tuple[str, str], Floats] = {}
-    for track in data.of_kind(QUEUE):
-        key = (track.labels.get("queue", ""), track.labels.get("state", ""))
-        if key[1] in WAITING:
-            line = np.array([track.value_at(second + 1) or 0.0 for second in range(seconds)])
-            deepest[key] = np.maximum(deepest.get(key, line), line)
-    return np.asarray(sum(deepest.values(), start=np.zeros(seconds)), dtype=float)
+    """How long the charts of a topology go on."""
+    return min(MAX_SECONDS, math.ceil(max(map(watched_s, blocks), default=0.0)))
 
 
 def _load_ended_s(data: BlockData) -> float:

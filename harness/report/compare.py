@@ -9,7 +9,7 @@ by one they would pass for independent and the interval be too narrow.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -29,9 +29,12 @@ from harness.report.bootstrap import (
     slice_count,
     slices,
 )
+from harness.report.metrics import falsified
 from harness.report.quantiles import QUANTILES, Floats, samples_needed
 from harness.report.run_data import BlockData, RunData
 
+Pair = tuple[BlockData, BlockData]
+"""A block of each side, of one round."""
 CONFIDENCE = 0.95
 MIN_SLICES = 10
 """With fewer slices to draw from, resamples repeat each other and the interval says more about them than the run."""
@@ -102,7 +105,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All differences of topology ``other`` from topology ``base``, by ``slices`` of ``slice_s`` seconds."""
+    """All differences of ``other`` (a topology, or a run) from ``base``, by ``slices`` of ``slice_s`` seconds."""
 
     base: str
     other: str
@@ -118,13 +121,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Metric:
-    """Something that is compared. ``needs``: ended sagas that each topology must have; ``rounds``: of the run, before
-    a difference may be called clear.
+    """Something that is compared. ``path``: in ``summary.json``; ``needs``: ended sagas that each topology must have;
+    ``rounds``: of the run, before a difference may be called clear.
 
     A share (unit ``%``) is told as a difference only: a ratio of two small shares is mostly noise.
     """
 
     name: str
+    path: str
     unit: str
     statistic: Statistic
     needs: int
@@ -138,11 +142,18 @@ class Metric:
 
 METRICS = (
     *(
-        Metric(f"completion {name}", "ms", quantile_of(q), samples_needed(q), TAIL_ROUNDS if q > 0.5 else 1)
+        Metric(
+            f"completion {name}",
+            f"completion_ms.{name}",
+            "ms",
+            quantile_of(q),
+            samples_needed(q),
+            TAIL_ROUNDS if q > 0.5 else 1,
+        )
         for name, q in QUANTILES.items()
     ),
-    Metric("compensation rate", "%", compensation_share, samples_needed(0.95)),
-    Metric("throughput", "/s", per_second, 1),
+    Metric("compensation rate", "compensation_rate", "%", compensation_share, samples_needed(0.95)),
+    Metric("throughput", "throughput_per_s", "/s", per_second, 1),
 )
 """The rate of compensations takes 20 sagas because with fewer its steps are larger than 5 percentage points."""
 
@@ -150,13 +161,17 @@ METRICS = (
 def compare(data: RunData) -> list[Comparison]:
     """Every further topology against the first one, in the order of the configuration."""
     first, *others = data.topologies
-    return [_compare(data, first, other) for other in others]
+    seed, withheld = data.run.settings.seed, falsified(data.run)
+    return [
+        compare_pairs(first, other, matched(data.complete(first), data.complete(other)), seed, withheld)
+        for other in others
+    ]
 
 
-def matched(data: RunData, base: str, other: str) -> list[tuple[BlockData, BlockData]]:
-    """The complete blocks of each round in pairs, where they were offered the same load for the same time."""
-    of_other = {block.block.round: block for block in data.complete(other)}
-    pairs = [(block, of_other[block.block.round]) for block in data.complete(base) if block.block.round in of_other]
+def matched(base: Sequence[BlockData], other: Sequence[BlockData]) -> list[Pair]:
+    """The blocks of each round in pairs, where they were offered the same load for the same time."""
+    of_other = {block.block.round: block for block in other}
+    pairs = [(block, of_other[block.block.round]) for block in base if block.block.round in of_other]
     return [pair for pair in pairs if same_load([data.block for data in pair])]
 
 
@@ -167,48 +182,64 @@ def same_load(blocks: Sequence[Block]) -> bool:
 
 def covers(comparisons: Sequence[Comparison]) -> str:
     """What the intervals are, and what they say nothing about."""
+    return (
+        f"{intervals(comparisons)} It covers which seconds of this run's load and storm were met. It does not cover "
+        "what differs between blocks, machines or seeds, nor queues that last longer than a slice; for drift within "
+        "the run see the figures by block."
+    )
+
+
+def intervals(comparisons: Sequence[Comparison]) -> str:
+    """How the intervals are made, in one sentence."""
     used_s = sorted({each.slice_s for each in comparisons}, reverse=True) or [SLICE_LENGTHS_S[0]]
     lengths = " and ".join(f"{slice_s:g}-second" for slice_s in used_s)
     longest_s = SLICE_LENGTHS_S[0]
     short = "" if used_s == [longest_s] else f"; too short for {MIN_SLICES} slices of {longest_s:g} s"
     return (
         f"{CONFIDENCE:.0%} interval of a paired bootstrap over {lengths} slices of arrivals ({RESAMPLES:,} "
-        f"resamples{short}). It covers which seconds of this run's load and storm were met. It does not cover what "
-        "differs between blocks, machines or seeds, nor queues that last longer than a slice; for drift within the "
-        "run see the figures by block."
+        f"resamples{short})."
     )
 
 
-def _slice_s(durations_s: Sequence[float]) -> float:
+def slice_length_s(durations_s: Sequence[float]) -> float:
+    """The longest of :data:`SLICE_LENGTHS_S` that cuts blocks of these durations into enough slices."""
     for slice_s in SLICE_LENGTHS_S:
         if sum(slice_count(duration_s, slice_s) for duration_s in durations_s) >= MIN_SLICES:
             return slice_s
     return SLICE_LENGTHS_S[-1]
 
 
-def _compare(data: RunData, base: str, other: str) -> Comparison:
-    blocks = matched(data, base, other)
+def compare_pairs(
+    base: str, other: str, blocks: Sequence[Pair], seed: int, withheld: Mapping[str, str], sides: str = "topologies"
+) -> Comparison:
+    """All metrics over pairs of blocks that were offered the same load, but those that are ``withheld``, with why.
+
+    ``base`` and ``other`` name the sides, ``sides`` what they are.
+    """
     rounds = tuple(block.block.round for block, _ in blocks)
     if not rounds:
-        why = "no round was completed by both topologies with the same load"
+        why = f"no round was completed by both {sides} with the same load"
         nothing = tuple(Difference(metric.name, metric.unit, None, None, why=why) for metric in METRICS)
         return Comparison(base, other, rounds, 0, SLICE_LENGTHS_S[0], nothing)
-    slice_s = _slice_s([left.block.duration_s for left, _ in blocks])
+    slice_s = slice_length_s([left.block.duration_s for left, _ in blocks])
     pairs = [(slices([left], slice_s), slices([right], slice_s)) for left, right in blocks]
     whole = slices([left for left, _ in blocks], slice_s), slices([right for _, right in blocks], slice_s)
-    drawn = resample(*whole, [metric.statistic for metric in METRICS], data.run.settings.seed)
+    drawn = resample(*whole, [metric.statistic for metric in METRICS], seed)
     differences = tuple(
-        _difference(metric, whole, drawn[which], _by_round(metric, pairs)) for which, metric in enumerate(METRICS)
+        Difference(metric.name, metric.unit, None, None, why=withheld[metric.path])
+        if metric.path in withheld
+        else _difference(metric, whole, drawn[which], _by_round(metric, pairs), sides)
+        for which, metric in enumerate(METRICS)
     )
     return Comparison(base, other, rounds, len(whole[0].length_s), slice_s, differences)
 
 
 def _difference(
-    metric: Metric, whole: tuple[Slices, Slices], drawn: Floats, by_round: tuple[float | None, ...]
+    metric: Metric, whole: tuple[Slices, Slices], drawn: Floats, by_round: tuple[float | None, ...], sides: str
 ) -> Difference:
     ended = min(len(side.completion_ms) for side in whole)
     if ended < metric.needs:
-        why = f"{ended} sagas ended in one of the topologies, {metric.needs} are needed"
+        why = f"{ended} sagas ended in one of the {sides}, {metric.needs} are needed"
         return Difference(metric.name, metric.unit, None, None, by_round=by_round, why=why)
     base, other = (as_measured(side, metric.statistic) for side in whole)
     count = len(whole[0].length_s)
@@ -220,9 +251,9 @@ def _difference(
         base,
         other,
         difference=other - base,
-        difference_interval=_interval(drawn[1] - drawn[0], count) if with_interval else None,
+        difference_interval=bounds(drawn[1] - drawn[0], count) if with_interval else None,
         ratio=ratio,
-        ratio_interval=None if ratio is None or not with_interval else _interval(divide(drawn[1], drawn[0]), count),
+        ratio_interval=None if ratio is None or not with_interval else bounds(divide(drawn[1], drawn[0]), count),
         by_round=by_round,
         rounds_needed=metric.rounds,
         why=None if with_interval else f"{count} slices of {SLICE_LENGTHS_S[-1]:g} s, an interval takes {MIN_SLICES}",
@@ -243,7 +274,8 @@ def _by_round(metric: Metric, pairs: Sequence[tuple[Slices, Slices]]) -> tuple[f
     return tuple(figures)
 
 
-def _interval(values: Floats, slices: int) -> Interval | None:
+def bounds(values: Floats, slices: int) -> Interval | None:
+    """What holds :data:`CONFIDENCE` of the resamples of so many slices, made as wide as so few of them make it."""
     values = values[np.isfinite(values)]
     if len(values) < RESAMPLES // 2:
         # More than half of the resamples have no such figure: what is left is no picture of all.

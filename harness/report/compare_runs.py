@@ -47,6 +47,11 @@ def _machine(run: RunFile) -> str:
     return ", ".join(str(value) for value in told.values() if value) + f", {memory_gib} GiB"
 
 
+def _mitigations(run: RunFile) -> str:
+    changed = run.settings.mitigations.chosen()
+    return ", ".join(f"{name}={value}" for name, value in changed.items()) or "all on"
+
+
 FIELDS: Mapping[str, Callable[[RunFile], object]] = {
     "saga": lambda run: run.settings.saga,
     "storm": _storm,
@@ -58,6 +63,7 @@ FIELDS: Mapping[str, Callable[[RunFile], object]] = {
     "cannot-pay-share": lambda run: run.settings.cannot_pay_share,
     "out-of-stock-share": lambda run: run.settings.out_of_stock_share,
     "blocks": _blocks,
+    "mitigations": _mitigations,
     "workers": lambda run: run.settings.workers,
     "load-processes": lambda run: run.settings.load_processes,
     "max-in-flight": lambda run: run.settings.max_in_flight,

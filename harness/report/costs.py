@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from harness.audit.auditor import Audit
 from harness.report.figures import NO_BLOCK, NO_END, Figure, Missing
 from harness.report.run_data import (
     ATTEMPTS,
     AWS_CALLS,
+    BACKEND_CALL,
     CPU,
     DELIVERED,
     MACHINE_CPU,
@@ -121,6 +123,18 @@ def machine_load(data: BlockData, cores: int) -> MachineLoad | None:
         ours_s = sum(cpu_seconds(process, *span) for process in data.of_kind(CPU))
         return MachineLoad(busy / cores, ours_s / (span[1] - span[0]) / cores)
     return None
+
+
+def backend_call_ms(data: BlockData) -> float | None:
+    """The median, over the load, of a bare call that was timed once a second; ``None`` where none was."""
+    load_s = data.block.load_ended_s or data.block.duration_s
+    took_ms = [
+        1000 * took_s
+        for track in data.of_kind(BACKEND_CALL)
+        for t_s, took_s in zip(track.times_s.tolist(), track.values.tolist(), strict=True)
+        if 0 <= t_s <= load_s
+    ]
+    return median(took_ms) if took_ms else None
 
 
 def _per_saga(blocks: Sequence[BlockData], amount: float) -> Figure:

@@ -47,14 +47,20 @@ def fault_names(data: RunData) -> list[str]:
     return list(dict.fromkeys([*planned, *struck]))
 
 
-def fired(data: RunData, topology: str) -> dict[str, int]:
+def fired(data: RunData, topology: str) -> dict[str, int | None]:
     """Strikes of every fault on a topology, over its complete blocks; 0 for one that never struck.
+
+    ``None`` for one that does not apply: in this topology there is nothing that it could strike.
 
     Sagas that were hit only since they shared a call with a struck one are not counted. The rows of a surge are what
     was scheduled, not what was seen: they count if the ingress accepted one of those arrivals at least.
     """
     blocks = data.complete(topology)
-    return {fault: len(_strikes(blocks, fault)) for fault in fault_names(data)}
+    return {fault: len(_strikes(blocks, fault)) if _applies(blocks, fault) else None for fault in fault_names(data)}
+
+
+def _applies(blocks: Sequence[BlockData], fault: str) -> bool:
+    return not blocks or any(fault not in block.block.inapplicable_faults for block in blocks)
 
 
 def _strikes(blocks: Sequence[BlockData], fault: str) -> list[tuple[BlockData, FaultRow]]:
@@ -81,9 +87,10 @@ class Trouble:
     """One fault, and the sagas that it struck, by topology; over the rounds that all topologies completed."""
 
     fault: str
-    fired: dict[str, int]
-    """Strikes over all complete blocks; one saga can be struck more often than once."""
+    fired: dict[str, int | None]
+    """Strikes over all complete blocks, see :func:`fired`; one saga can be struck more often than once."""
     struck: dict[str, frozenset[Arrival]]
+    """Of the topologies to which it applies."""
     scheduled: bool
     """Its strikes are scheduled arrivals."""
     collateral: dict[str, int]
@@ -91,7 +98,7 @@ class Trouble:
 
     @property
     def common(self) -> frozenset[Arrival]:
-        """Sagas struck in every topology."""
+        """Sagas struck in every topology to which the fault applies."""
         sets = list(self.struck.values())
         return frozenset.intersection(*sets) if sets else frozenset()
 
@@ -119,7 +126,11 @@ def same_trouble(data: RunData) -> list[Trouble]:
         Trouble(
             fault,
             fired={topology: counts[topology][fault] for topology in blocks},
-            struck={topology: _struck(of_one, fault, shared) for topology, of_one in blocks.items()},
+            struck={
+                topology: _struck(of_one, fault, shared)
+                for topology, of_one in blocks.items()
+                if _applies(of_one, fault)
+            },
             scheduled=any(_scheduled(row) for block in data.blocks for row in block.faults if row.fault == fault),
             collateral={topology: _collateral_sagas(of_one, fault) for topology, of_one in blocks.items()},
         )

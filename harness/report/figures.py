@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.report.quantiles import Floats, nearest_rank, quantile, samples_needed
+from harness.report.quantiles import Floats, quantile, samples_needed
 from harness.report.run_data import BlockData
-
-RECOVERED_FOR_S = 3
-"""Seconds in a row that must be back to normal: the median of one second is good by chance now and then."""
-PRE_STORM_SAGAS = 20
-"""Least number of sagas before the storm, so that their p95 is not their maximum."""
 
 
 @dataclass(frozen=True)
@@ -100,56 +95,3 @@ def compensation_rate(blocks: Sequence[BlockData]) -> Figure:
         return NO_BLOCK
     ended = counts.completed + counts.compensated
     return counts.compensated / ended if ended else NO_END
-
-
-def recovery_s(blocks: Sequence[BlockData]) -> Figure:
-    """Seconds from the end of the last storm window until completion times are back to what they were before it.
-
-    *Before* is the p95 of the completion times of sagas scheduled before the first window, at least 20 of them. A
-    second is *back* if the median completion time of the sagas scheduled in it is no longer than that, where a saga
-    without a known end counts as infinitely long and an empty second is not back. The topology has recovered at the
-    first of three such seconds in a row; seconds are counted from the end of the last window. Of several blocks the
-    slowest counts, for an average would hide it, and one that never recovered makes the figure null.
-    """
-    if not blocks:
-        return NO_BLOCK
-    figures = [_recovery_of_block(data) for data in blocks]
-    missing = [figure for figure in figures if isinstance(figure, Missing)]
-    if missing:
-        return max(missing, key=lambda each: (each.longer_than_s or 0, not each.expected))
-    return max(figure for figure in figures if not isinstance(figure, Missing))
-
-
-def _recovery_of_block(data: BlockData) -> Figure:
-    windows = data.block.storm_windows
-    if not windows:
-        return Missing("there was no storm", expected=True)
-    began_s = min(start for _, start, _ in windows)
-    ended_s = max(end for _, _, end in windows)
-    before = np.array([row.completion_ms for row in data.ended if row.scheduled_s < began_s], dtype=float)
-    if len(before) < PRE_STORM_SAGAS:
-        return Missing(f"{data.name} has {len(before)} ended sagas before the storm, needs {PRE_STORM_SAGAS}")
-    seconds = int(data.block.duration_s - ended_s)
-    if seconds < RECOVERED_FOR_S:
-        return Missing(
-            f"{data.name} goes on for {max(0.0, data.block.duration_s - ended_s):.1f} s after the storm, "
-            f"needs {RECOVERED_FOR_S}"
-        )
-    band_ms = nearest_rank(before, 0.95)
-    medians = _median_by_second(data, ended_s, seconds)
-    back = [median is not None and median <= band_ms for median in medians]
-    for second in range(seconds - RECOVERED_FOR_S + 1):
-        if all(back[second : second + RECOVERED_FOR_S]):
-            return float(second)
-    return Missing(
-        f"{data.name} did not get back to {band_ms:.0f} ms within {seconds} s after the storm", longer_than_s=seconds
-    )
-
-
-def _median_by_second(data: BlockData, from_s: float, seconds: int) -> list[float | None]:
-    durations: list[list[float]] = [[] for _ in range(seconds)]
-    for row in data.sagas:
-        second = int((row.scheduled_s - from_s) // 1)
-        if row.status != "dropped" and 0 <= second < seconds:
-            durations[second].append(float("inf") if row.completion_ms is None else row.completion_ms)
-    return [nearest_rank(np.array(values), 0.5) if values else None for values in durations]

@@ -6,8 +6,8 @@ Autoescape is on for everything; only our own style sheet and scripts and the ve
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ from markupsafe import Markup
 
 from harness.core.verdict import RunVerdict
 from harness.report import charts
+from harness.report.backend import backend_lines, backend_name
 from harness.report.compare import UNCLEAR, Comparison, Difference, covers
 from harness.report.faults import Trouble, storm_name
 from harness.report.figures import Outcomes
+from harness.report.metrics import falsified
+from harness.report.mitigations import mitigation_line
 from harness.report.model import Report
+from harness.report.quantiles import QUANTILES
 from harness.report.tables import (
     BLOCK_HEADINGS,
     LAYERS,
@@ -28,7 +32,6 @@ from harness.report.tables import (
     Row,
     again,
     anomaly_rows,
-    backend,
     block_rows,
     collateral_lines,
     comparison_rows,
@@ -70,7 +73,8 @@ def _head(report: Report) -> dict[str, Any]:
             "storm_name": storm_name(run),
             "started_at": run.started_at,
             "blocks": f"blocks {settings.interleave} of {settings.duration_s:g} s at {settings.rate_per_s:g}/s",
-            "backend": backend(run),
+            "backend": backend_name(run),
+            "mitigations": mitigation_line(report.data),
             "command": run.command,
             "commit": run.commit,
             "version": run.versions.get("sagastorm", ""),
@@ -88,18 +92,23 @@ def _head(report: Report) -> dict[str, Any]:
 
 
 def _charts(report: Report) -> dict[str, Any]:
-    distribution = charts.distribution(report)
-    throughput = charts.throughput(report)
-    queues = charts.queue_depth(report)
+    withheld = falsified(report.run)
+    distribution = _unless(withheld, charts.distribution(report), *(f"completion_ms.{name}" for name in QUANTILES))
+    loop = charts.loop(report)
     windows = charts.windows_in_words(report)
-    drawn = [chart for chart in (distribution, *throughput, *queues) if chart.missing is None]
+    drawn = [chart for chart in (distribution, *loop) if chart.missing is None]
     return {
         "distribution": distribution,
-        "throughput": throughput,
-        "queues": queues,
+        "loop": loop,
         "backdrop": f"Tinted: the storm ({windows}). Hatched: the drain." if windows else "Hatched: the drain.",
         "chart_data": [{"id": chart.id, "spec": chart.spec} for chart in drawn],
     }
+
+
+def _unless(withheld: Mapping[str, str], chart: charts.Chart, *paths: str) -> charts.Chart:
+    """The chart, or why it is not shown where what it draws is wrong on this backend."""
+    why = next((withheld[path] for path in paths if path in withheld), None)
+    return chart if why is None else replace(chart, missing=f"Not shown: {why}.")
 
 
 def _tables(report: Report) -> dict[str, Any]:
@@ -121,6 +130,7 @@ def _tables(report: Report) -> dict[str, Any]:
             for data in report.data.blocks
             for event in data.events
         ],
+        "backend_lines": backend_lines(report.run),
         "hops": hop_rows(report),
         "call_cpu_ms": "" if instrument is None else number(instrument.call_cpu_ms),
         "facts": _facts(report),
@@ -266,9 +276,10 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     run = report.run
     settings = msgspec.to_builtins(run.settings)
     return [
-        *((name.replace("_", " "), _shown(value)) for name, value in settings.items()),
+        *((name.replace("_", " "), _shown(value)) for name, value in settings.items() if name != "mitigations"),
+        ("mitigations", mitigation_line(report.data)),
         ("commit", run.commit or "not known"),
-        ("backend", backend(run)),
+        ("backend", backend_name(run)),
         ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
         ("machine", ", ".join(f"{name} {value}" for name, value in run.machine.items())),
     ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.report.backend import backend_lines, backend_name
 from harness.report.compare import UNCLEAR, covers
 from harness.report.faults import storm_name
+from harness.report.mitigations import mitigation_line
 from harness.report.model import Report
 from harness.report.tables import (
     again,
     anomaly_rows,
-    backend,
     collateral_lines,
     comparison_rows,
     conclusion,
@@ -26,24 +27,29 @@ _SHOWN = {"&": "&amp;", "<": "&lt;", "@": "&#64;", **{char: f"\\{char}" for char
 def render_markdown(report: Report) -> str:
     """The whole file."""
     run = report.run
-    subject = f"{_escaped(run.settings.saga)} under {_escaped(storm_name(run))}"
+    subject = f"{escaped(run.settings.saga)} under {escaped(storm_name(run))}"
     lines = [
         f"# sagastorm: {subject}: {report.judgement.verdict.value}",
         "",
-        f"Run {_escaped(run.run_id)}, seed {run.settings.seed}, backend {_escaped(backend(run))}.",
+        (
+            f"Run {escaped(run.run_id)}, seed {run.settings.seed}, backend {escaped(backend_name(run))}, "
+            f"mitigations {escaped(mitigation_line(report.data))}."
+        ),
         "",
     ]
     if report.judgement.reasons:
-        lines += ["## Why", "", *(f"- {_escaped(reason)}" for reason in report.judgement.reasons), ""]
+        lines += ["## Why", "", *(f"- {escaped(reason)}" for reason in report.judgement.reasons), ""]
     for comparison in report.comparisons:
-        lines += [f"## {_escaped(comparison.other)} against {_escaped(comparison.base)}", ""]
-        lines += [f"- {_escaped(conclusion(headline))}" for headline in headlines(comparison)] + [""]
+        lines += [f"## {escaped(comparison.other)} against {escaped(comparison.base)}", ""]
+        lines += [f"- {escaped(conclusion(headline))}" for headline in headlines(comparison)] + [""]
     lines += _comparison(report)
     lines += _faults(report)
     lines += _anomalies(report)
+    if told := backend_lines(run):
+        lines += ["## Backend", "", *(f"- {escaped(line)}" for line in told), ""]
     notes = [*report.figure_notes, *report.judgement.remarks]
     if notes:
-        lines += ["## Notes", "", *(f"- {_escaped(note)}" for note in notes), ""]
+        lines += ["## Notes", "", *(f"- {escaped(note)}" for note in notes), ""]
     lines += ["## Run it again", "", *(line for command in again(report) for line in _code(command))]
     return "\n".join(lines) + "\n"
 
@@ -67,14 +73,14 @@ def _faults(report: Report) -> list[str]:
     rows = [(fault, *fired, common) for fault, fired, common in fault_rows(report)]
     if not rows:
         return []
-    more = [f"- {_escaped(line)}" for line in collateral_lines(report)]
+    more = [f"- {escaped(line)}" for line in collateral_lines(report)]
     table = _table(("fault", *report.topologies, "same sagas"), rows)
     return ["## Faults", "", *table, "", *([*more, ""] if more else [])]
 
 
 def _anomalies(report: Report) -> list[str]:
     found = [
-        f"- {row.count} x **{_escaped(row.name)}** ({_escaped(row.where)}): {_escaped(row.witness)}"
+        f"- {row.count} x **{escaped(row.name)}** ({escaped(row.where)}): {escaped(row.witness)}"
         for row in anomaly_rows(report)
     ]
     return ["## Anomalies", "", *(found or [no_anomaly_line(report)]), ""]
@@ -86,7 +92,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell if set(cell) <= set('-:') else _escaped(cell) for cell in cells)} |"
+    return f"| {' | '.join(cell if set(cell) <= set('-:') else escaped(cell) for cell in cells)} |"
 
 
 def _code(text: str) -> list[str]:
@@ -94,6 +100,6 @@ def _code(text: str) -> list[str]:
     return [f"    {plain(text)}"]
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is: a saga id could hold markup, a mention, or end a table's cell."""
     return "".join(_SHOWN.get(char, char) for char in plain(text))

@@ -10,18 +10,9 @@ from harness.history.run_file import RunFile
 from harness.report.compare import Comparison, compare
 from harness.report.costs import machine_load
 from harness.report.faults import Trouble, same_trouble
-from harness.report.figures import (
-    Figure,
-    Missing,
-    Outcomes,
-    compensation_rate,
-    completion_quantile,
-    outcomes,
-    recovery_s,
-    throughput_per_s,
-)
+from harness.report.figures import Figure, Missing, Outcomes, outcomes
 from harness.report.judge import Judgement, judge
-from harness.report.quantiles import QUANTILES
+from harness.report.metrics import RECOVERY, figure
 from harness.report.run_data import BlockData, RunData
 from harness.report.summary import Summary, TopologySummary, summarize_data
 
@@ -69,8 +60,8 @@ class Report:
     spreads: tuple[Spread, ...]
     outcomes: dict[str, Outcomes | None]
     """What became of each topology's arrivals."""
-    recovery: dict[str, Figure]
-    """Seconds, or why there are none: a topology that did not recover is another thing than one not measured."""
+    recovery: dict[str, dict[str, Figure]]
+    """By topology and path: a topology that did not recover is another thing than one not measured."""
 
     @property
     def run(self) -> RunFile:
@@ -91,7 +82,7 @@ class Report:
 def make_report(data: RunData, audits: Sequence[Audit]) -> Report:
     """Judge, sum up and compare a run that has been read."""
     judgement = judge(data, audits)
-    blocks = tuple(_block_figures(block, data.cores) for block in data.blocks)
+    blocks = tuple(_block_figures(data, block) for block in data.blocks)
     return Report(
         data=data,
         audits=tuple(audits),
@@ -102,35 +93,38 @@ def make_report(data: RunData, audits: Sequence[Audit]) -> Report:
         blocks=blocks,
         spreads=tuple(_spread(topology, blocks) for topology in data.topologies),
         outcomes={topology: outcomes(data.complete(topology)) for topology in data.topologies},
-        recovery={topology: recovery_s(data.complete(topology)) for topology in data.topologies},
+        recovery={
+            topology: {path: figure(data.run, path, data.complete(topology)) for path in RECOVERY}
+            for topology in data.topologies
+        },
     )
 
 
-def _block_figures(data: BlockData, cores: int) -> BlockFigures:
+def _block_figures(run: RunData, data: BlockData) -> BlockFigures:
     block = data.block
-    machine = machine_load(data, cores)
+    machine = machine_load(data, run.cores)
     complete = [data] if block.state == "complete" else []
     times = (block.load_ended_s, block.drained_s) if block.drained else (None, None)
     drained = times[1] - times[0] if times[0] is not None and times[1] is not None else None
-    quantiles = {name: completion_quantile(complete, name, q) for name, q in QUANTILES.items()}
+
+    def known(path: str) -> float | None:
+        made = figure(run.run, path, complete)
+        return None if isinstance(made, Missing) else made
+
     return BlockFigures(
         block=block.block,
         round=block.round,
         topology=block.topology,
         state=block.state,
         outcomes=outcomes(complete),
-        p50_ms=_number(quantiles["p50"]),
-        p95_ms=_number(quantiles["p95"]),
-        throughput_per_s=_number(throughput_per_s(complete)),
-        compensation_rate=_number(compensation_rate(complete)),
+        p50_ms=known("completion_ms.p50"),
+        p95_ms=known("completion_ms.p95"),
+        throughput_per_s=known("throughput_per_s"),
+        compensation_rate=known("compensation_rate"),
         drained_after_s=drained,
         dead_letters=block.dead_letters,
         machine_busy=None if machine is None else machine.busy,
     )
-
-
-def _number(figure: float | Missing) -> float | None:
-    return None if isinstance(figure, Missing) else figure
 
 
 def _spread(topology: str, blocks: Sequence[BlockFigures]) -> Spread:

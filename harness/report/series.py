@@ -17,6 +17,8 @@ STARTED_WITH_THE_BLOCK_S = 2.0
 """A process seen first within this time from the start of the load was there when it started: samples are taken once a
 second."""
 
+SAMPLED_EVERY_S = 1.0
+
 
 @dataclass(frozen=True)
 class Track:
@@ -69,6 +71,19 @@ def counted(track: Track) -> float:
     library shows a labelled counter only once it has been incremented, and a restarted process is a new target.
     """
     return track.increase(track.value_at(0.0) or 0.0)
+
+
+def growth(track: Track, edges_s: Floats) -> Floats:
+    """What one of our own counters grew by between each edge and the next, from the start of the load on.
+
+    Counted as in :func:`counted`. A sample tells of the second before it: what it adds stands in the middle of that.
+    """
+    inside = track.times_s > 0
+    values = np.concatenate([[track.value_at(0.0) or 0.0], track.values[inside]])
+    steps = np.diff(values)
+    middles_s = np.maximum(track.times_s[inside] - SAMPLED_EVERY_S / 2, 0.0)
+    grown, _ = np.histogram(middles_s, edges_s, weights=np.where(steps < 0, values[1:], steps))
+    return np.asarray(grown, dtype=float)
 
 
 def cpu_seconds(track: Track, from_s: float = 0.0, until_s: float = float("inf")) -> float:

@@ -11,18 +11,13 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.audit.auditor import Audit
-from harness.report.costs import aws_calls_per_saga, cpu_ms_per_saga, duplicates, retry_amplification
+from harness.history.run_file import RunFile
+from harness.report.backend import weakening
+from harness.report.costs import LAYERS
 from harness.report.faults import fired, storm_name
-from harness.report.figures import (
-    Figure,
-    Missing,
-    compensation_rate,
-    completion_quantile,
-    outcomes,
-    recovery_s,
-    throughput_per_s,
-)
+from harness.report.figures import Figure, Missing
 from harness.report.judge import Judgement
+from harness.report.metrics import MADE_OF, anomalies, figure
 from harness.report.quantiles import QUANTILES
 from harness.report.run_data import RunData
 
@@ -30,10 +25,18 @@ SCHEMA = "sagastorm.summary/1"
 
 
 class BackendSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sagas ran on."""
+    """What the sagas ran on; empty, and null, where the run ended before there was one to ask.
+
+    ``callback_retry``: how a failed callback task was tried again, ``retry`` or ``reenter``. ``unverified``: the contract
+    suite was never run on this product. ``deviations``: those that weaken a result, by the name of the contract's test.
+    """
 
     name: str
+    product: str
     version: str
+    callback_retry: str
+    unverified: bool | None
+    deviations: list[str]
 
 
 class CompletionMs(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +72,13 @@ class TopologySummary(msgspec.Struct, frozen=True, kw_only=True):
     out, since with it every topology that loses nothing would show the rate of the arrivals.
     ``compensation_rate``: compensated / (completed + compensated).
     ``retry_amplification``: attempts / (attempts - retries) by layer; ``total`` is the product of those measured.
+    ``amplification_peak``, ``offered_in_storm_per_s``, ``goodput_in_storm_per_s``, ``peak_backlog`` (messages),
+    ``peak_oldest_s``, ``dead_letters``: see :mod:`harness.report.retry_storm`.
+    ``sweeper_repairs``, ``sweeper_expired``, ``breaker_openings``: as counted; null where no process has such a counter.
     ``faults``: strikes, see :func:`harness.report.faults.fired`; 0 for a fault of the storm that never struck. ``anomalies``: how often, by name.
-    ``recovery_s``: see :func:`harness.report.figures.recovery_s`.
+    ``recovered``: whether completion times and backlog came back after the storm; false where one of them was watched, for
+    ``recovery_watched_s``, and did not; null without a storm, or where it cannot be told. ``recovery_s``, the later of
+    ``recovery_completion_s`` and ``recovery_backlog_s``: see :mod:`harness.report.recovery`.
     ``aws_calls_per_saga``: calls of workers and ingress, SDK retries not counted, by ended saga.
     ``cpu_ms_per_saga``: CPU time of workers, ingress, load generator and harness from the start of the load, by ended
     saga; the emulator's is not in it.
@@ -86,10 +94,23 @@ class TopologySummary(msgspec.Struct, frozen=True, kw_only=True):
     completion_ms: CompletionMs
     compensation_rate: float | None
     retry_amplification: dict[str, float | None]
+    amplification_peak: float | None
+    offered_in_storm_per_s: float | None
+    goodput_in_storm_per_s: float | None
+    peak_backlog: int | None
+    peak_oldest_s: float | None
+    dead_letters: int | None
+    sweeper_repairs: int | None
+    sweeper_expired: int | None
+    breaker_openings: int | None
     duplicates: Duplicates
     faults: dict[str, int | None]
     anomalies: dict[str, int]
+    recovered: bool | None
     recovery_s: float | None
+    recovery_completion_s: float | None
+    recovery_backlog_s: float | None
+    recovery_watched_s: float | None
     aws_calls_per_saga: float | None
     cpu_ms_per_saga: float | None
 
@@ -121,76 +142,98 @@ def summarize_data(data: RunData, audits: Sequence[Audit], judgement: Judgement)
         seed=run.settings.seed,
         saga=run.settings.saga,
         storm=storm_name(run),
-        backend=BackendSummary(
-            name=run.backend.name if run.backend else "", version=run.backend.version if run.backend else ""
-        ),
+        backend=_backend(run),
         verdict=judgement.verdict.value,
         reasons=[*judgement.reasons, *missing],
         topologies=topologies,
     )
 
 
-class _Noted:
-    """Takes figures apart: the value goes on, the reason of a missing one is written down under its key."""
+def _backend(run: RunFile) -> BackendSummary:
+    facts = run.backend
+    if facts is None:
+        return BackendSummary(name="", product="", version="", callback_retry="", unverified=None, deviations=[])
+    return BackendSummary(
+        name=facts.name,
+        product=facts.product,
+        version=facts.version,
+        callback_retry=facts.callback_retry,
+        unverified=not facts.checked,
+        deviations=[each.behaviour for each in weakening(facts)],
+    )
 
-    def __init__(self, topology: str, missing: list[str]) -> None:
+
+class _Noted:
+    """Takes figures of one topology apart: the value goes on, the reason of a missing one is written down."""
+
+    def __init__(self, data: RunData, topology: str, audits: Sequence[Audit], missing: list[str]) -> None:
+        self._data = data
         self._topology = topology
+        self._audits = audits
         self._missing = missing
 
-    def value(self, key: str, figure: Figure) -> float | None:
+    def value(self, path: str) -> float | None:
         """The number, rounded to what can be told apart; ``None`` where there is none."""
-        if isinstance(figure, Missing):
-            if not figure.expected:
-                self._missing.append(f"{self._topology}: {key} is null: {figure.why}.")
+        made = self._figure(path)
+        if isinstance(made, Missing):
+            parts = [self._figure(part) for part in MADE_OF.get(path, ())]
+            told = {part.why for part in parts if isinstance(part, Missing)}  # under the name of the part
+            if not made.expected and made.why not in told:
+                self._missing.append(f"{self._topology}: {path} is null: {made.why}.")
             return None
-        return round(figure, 4)
+        return round(made, 4)
 
-    def count(self, key: str, figure: Figure) -> int | None:
+    def count(self, path: str) -> int | None:
         """As :meth:`value`, for a count."""
-        value = self.value(key, figure)
+        value = self.value(path)
         return None if value is None else round(value)
+
+    def _figure(self, path: str) -> Figure:
+        return figure(self._data.run, path, self._data.complete(self._topology), self._audits)
 
 
 def _topology(data: RunData, topology: str, audits: Sequence[Audit], missing: list[str]) -> TopologySummary:
     blocks = data.complete(topology)
-    note = _Noted(topology, missing)
-    counts = outcomes(blocks)
-    delivered, suppressed = duplicates(blocks, audits)
-    completion = {
-        name: note.value(f"completion_ms.{name}", completion_quantile(blocks, name, q)) for name, q in QUANTILES.items()
-    }
+    note = _Noted(data, topology, audits, missing)
+    recovery = figure(data.run, "recovery_s", blocks, audits)
+    came_back = not isinstance(recovery, Missing)
+    watched_s = recovery.longer_than_s if isinstance(recovery, Missing) else None
     return TopologySummary(
-        scheduled=counts.scheduled if counts else None,
-        dropped=counts.dropped if counts else None,
-        accepted=counts.accepted if counts else None,
-        completed=counts.completed if counts else None,
-        compensated=counts.compensated if counts else None,
-        unresolved=counts.unresolved if counts else None,
-        throughput_per_s=note.value("throughput_per_s", throughput_per_s(blocks)),
-        completion_ms=CompletionMs(**completion),
-        compensation_rate=note.value("compensation_rate", compensation_rate(blocks)),
-        retry_amplification={
-            layer: note.value(f"retry_amplification.{layer}", figure)
-            for layer, figure in retry_amplification(blocks).items()
-        },
+        scheduled=note.count("scheduled"),
+        dropped=note.count("dropped"),
+        accepted=note.count("accepted"),
+        completed=note.count("completed"),
+        compensated=note.count("compensated"),
+        unresolved=note.count("unresolved"),
+        throughput_per_s=note.value("throughput_per_s"),
+        completion_ms=CompletionMs(**{name: note.value(f"completion_ms.{name}") for name in QUANTILES}),
+        compensation_rate=note.value("compensation_rate"),
+        retry_amplification={layer: note.value(f"retry_amplification.{layer}") for layer in ("total", *LAYERS)},
+        amplification_peak=note.value("amplification_peak"),
+        offered_in_storm_per_s=note.value("offered_in_storm_per_s"),
+        goodput_in_storm_per_s=note.value("goodput_in_storm_per_s"),
+        peak_backlog=note.count("peak_backlog"),
+        peak_oldest_s=note.value("peak_oldest_s"),
+        dead_letters=note.count("dead_letters"),
+        sweeper_repairs=note.count("sweeper_repairs"),
+        sweeper_expired=note.count("sweeper_expired"),
+        breaker_openings=note.count("breaker_openings"),
         duplicates=Duplicates(
-            delivered=note.count("duplicates.delivered", delivered),
-            suppressed=note.count("duplicates.suppressed", suppressed),
+            delivered=note.count("duplicates.delivered"), suppressed=note.count("duplicates.suppressed")
         ),
         faults=dict(fired(data, topology)) if blocks else dict.fromkeys(fired(data, topology)),
         anomalies=_anomalies(data, topology, audits),
-        recovery_s=note.value("recovery_s", recovery_s(blocks)),
-        aws_calls_per_saga=note.value("aws_calls_per_saga", aws_calls_per_saga(blocks)),
-        cpu_ms_per_saga=note.value("cpu_ms_per_saga", cpu_ms_per_saga(blocks)),
+        recovered=came_back if came_back or watched_s is not None else None,
+        recovery_s=note.value("recovery_s"),
+        recovery_completion_s=note.value("recovery_completion_s"),
+        recovery_backlog_s=note.value("recovery_backlog_s"),
+        recovery_watched_s=watched_s,
+        aws_calls_per_saga=note.value("aws_calls_per_saga"),
+        cpu_ms_per_saga=note.value("cpu_ms_per_saga"),
     )
 
 
 def _anomalies(data: RunData, topology: str, audits: Sequence[Audit]) -> dict[str, int]:
     """Over all blocks, aborted ones too: what broke in a block that was cut short broke all the same."""
     numbers = {block.block.block for block in data.blocks if block.block.topology == topology}
-    found: dict[str, int] = {}
-    for audit in audits:
-        if audit.block in numbers:
-            for anomaly in audit.anomalies:
-                found[anomaly.name] = found.get(anomaly.name, 0) + anomaly.count
-    return dict(sorted(found.items()))
+    return anomalies(numbers, audits)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.history.run_file import RunFile
 from harness.report.compare import Comparison, Difference
 from harness.report.faults import Trouble
 from harness.report.figures import Figure, Outcomes
@@ -27,11 +26,6 @@ from harness.report.wording import (
 LAYERS = {"sdk": "SDK", "delivery": "delivery", "stepfunctions": "Step Functions"}
 
 
-def backend(run: RunFile) -> str:
-    """Name and version; not known where the run ended before the backend was up."""
-    return f"{run.backend.name} {run.backend.version}" if run.backend else "not known"
-
-
 @dataclass(frozen=True)
 class Row:
     """One metric: a cell for each topology, and its difference in each comparison, where it is compared."""
@@ -47,7 +41,7 @@ class _Seen:
     """What the summary has no key for."""
 
     outcomes: Outcomes | None
-    recovery: Figure
+    recovery: Mapping[str, Figure]
 
 
 @dataclass(frozen=True)
@@ -56,22 +50,29 @@ class _Line:
     cell: Callable[[TopologySummary, _Seen], str]
     metric: str | None = None
     starts_group: bool = False
+    if_measured: bool = False
+    """Only where any column has a value: of what not every run has."""
 
 
 def comparison_rows(report: Report) -> list[Row]:
     """All metrics of the summary, in the order in which a reader asks for them."""
-    return [
-        Row(
-            line.label,
-            tuple(
-                line.cell(figures, _Seen(report.outcomes[topology], report.recovery[topology]))
-                for topology, figures in report.topologies.items()
-            ),
-            tuple(comparison.of(line.metric) if line.metric else None for comparison in report.comparisons),
-            line.starts_group,
-        )
-        for line in _LINES
-    ]
+    return metric_rows([(report, topology) for topology in report.topologies], report.comparisons)
+
+
+def metric_rows(columns: Sequence[tuple[Report, str]], comparisons: Sequence[Comparison]) -> list[Row]:
+    """The same of any columns, each a topology of a run."""
+    seen = [(report.topologies[name], _Seen(report.outcomes[name], report.recovery[name])) for report, name in columns]
+    rows = []
+    starts_group = False
+    for line in _LINES:
+        cells = tuple(line.cell(*each) for each in seen)
+        starts_group |= line.starts_group
+        if line.if_measured and set(cells) <= {NOT_MEASURED}:
+            continue
+        differences = tuple(comparison.of(line.metric) if line.metric else None for comparison in comparisons)
+        rows.append(Row(line.label, cells, differences, starts_group))
+        starts_group = False
+    return rows
 
 
 def _duplicates(found: Duplicates) -> str:
@@ -84,13 +85,19 @@ def _amplification(layer: str) -> Callable[[TopologySummary, _Seen], str]:
     return lambda topology, _: amplified(topology.retry_amplification[layer])
 
 
+def _recovery(path: str) -> Callable[[TopologySummary, _Seen], str]:
+    return lambda _, seen: recovered(seen.recovery[path])
+
+
 _LINES = (
     _Line("completion p50", lambda t, _: measured(t.completion_ms.p50, "ms"), "completion p50"),
     _Line("completion p95", lambda t, _: measured(t.completion_ms.p95, "ms"), "completion p95"),
     _Line("completion p99", lambda t, _: measured(t.completion_ms.p99, "ms"), "completion p99"),
     _Line("throughput", lambda t, _: measured(t.throughput_per_s, "/s"), "throughput"),
     _Line("compensation rate", lambda t, _: measured(t.compensation_rate, "%"), "compensation rate"),
-    _Line("recovery after storm", lambda _, seen: recovered(seen.recovery)),
+    _Line("recovery after storm", _recovery("recovery_s")),
+    _Line("  completion times", _recovery("recovery_completion_s"), if_measured=True),
+    _Line("  backlog", _recovery("recovery_backlog_s"), if_measured=True),
     _Line("scheduled", lambda t, _: count(t.scheduled), starts_group=True),
     _Line("  dropped", lambda t, _: count(t.dropped)),
     _Line("  rejected", lambda _, seen: count(seen.outcomes.rejected if seen.outcomes else None)),
@@ -101,7 +108,18 @@ _LINES = (
     _Line("    unresolved", lambda t, _: count(t.unresolved)),
     _Line("retry amplification", _amplification("total"), starts_group=True),
     *(_Line(f"  {name}", _amplification(layer)) for layer, name in LAYERS.items()),
+    _Line("  highest in 2 s", lambda t, _: amplified(t.amplification_peak)),
     _Line("duplicates suppressed", lambda t, _: _duplicates(t.duplicates)),
+    _Line(
+        "offered in storm", lambda t, _: measured(t.offered_in_storm_per_s, "/s"), starts_group=True, if_measured=True
+    ),
+    _Line("goodput in storm", lambda t, _: measured(t.goodput_in_storm_per_s, "/s"), if_measured=True),
+    _Line("peak backlog, messages", lambda t, _: count(t.peak_backlog)),
+    _Line("oldest saga under way", lambda t, _: measured(t.peak_oldest_s, "s")),
+    _Line("dead letters", lambda t, _: count(t.dead_letters)),
+    _Line("sweeper repairs", lambda t, _: count(t.sweeper_repairs), if_measured=True),
+    _Line("  given up", lambda t, _: count(t.sweeper_expired), if_measured=True),
+    _Line("breaker openings", lambda t, _: count(t.breaker_openings), if_measured=True),
     _Line("AWS calls per saga", lambda t, _: number(t.aws_calls_per_saga), starts_group=True),
     _Line("CPU per saga", lambda t, _: measured(t.cpu_ms_per_saga, "ms")),
 )
@@ -155,7 +173,9 @@ def conclusion(headline: Headline) -> str:
 def hop_rows(report: Report) -> list[tuple[str, str, str, str]]:
     """(hop, p50, p95, samples) of the backend by itself."""
     instrument = report.run.instrument
-    hops = instrument.hops if instrument else {}
+    hops = dict(instrument.hops) if instrument else {}
+    if instrument and instrument.idle_call:
+        hops["sampled call"] = instrument.idle_call
     return [
         (name.replace("_", " "), measured(hop.p50_ms, "ms"), measured(hop.p95_ms, "ms"), count(hop.samples))
         for name, hop in hops.items()
@@ -238,7 +258,7 @@ def round_lines(report: Report) -> list[str]:
     """The differences of each round by itself, where there are several: they should tell one story."""
     return [
         f"{comparison.other} against {comparison.base}, round by round: "
-        + "; ".join(f"{each.metric} {_by_round(each)}" for each in comparison.differences)
+        + "; ".join(f"{each.metric} {_by_round(each)}" for each in comparison.differences if each.by_round)
         + "."
         for comparison in report.comparisons
         if len(comparison.rounds) > 1

@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core.verdict import RunVerdict
+from harness.report.backend import backend_lines, backend_name
 from harness.report.compare import UNCLEAR, covers
 from harness.report.faults import storm_name
+from harness.report.mitigations import mitigation_line
 from harness.report.model import Report
 from harness.report.tables import (
     BLOCK_HEADINGS,
@@ -24,7 +26,6 @@ from harness.report.tables import (
     Row,
     again,
     anomaly_rows,
-    backend,
     block_rows,
     collateral_lines,
     comparison_rows,
@@ -49,10 +50,11 @@ STYLES = {RunVerdict.PASS: "bold green", RunVerdict.FAIL: "bold red", RunVerdict
 
 def print_report(console: Console, report: Report, page: str | None = None) -> None:
     """Print all of it. ``page`` is where the HTML report lies."""
-    sheet = _Sheet(console)
+    sheet = Sheet(console)
     _header(sheet, report)
     _conclusions(sheet, report)
     _reasons(sheet, report)
+    _backend(sheet, report)
     _instrument(sheet, report)
     _comparison(sheet, report)
     _blocks(sheet, report)
@@ -61,7 +63,7 @@ def print_report(console: Console, report: Report, page: str | None = None) -> N
     _footer(sheet, report, page)
 
 
-class _Sheet:
+class Sheet:
     """A console, and what its abilities make of tables and headings."""
 
     def __init__(self, console: Console) -> None:
@@ -107,7 +109,7 @@ class _Sheet:
             self._console.print(Segments([*line, Segment.line()]), end="", soft_wrap=True)
 
 
-def _header(sheet: _Sheet, report: Report) -> None:
+def _header(sheet: Sheet, report: Report) -> None:
     run, settings = report.run, report.run.settings
     verdict = report.judgement.verdict
     title = Text("sagastorm run ")
@@ -122,17 +124,18 @@ def _header(sheet: _Sheet, report: Report) -> None:
         )
     )
     commit = f", commit {run.commit[:12]}" if run.commit else ""
-    sheet.line(plain(f"backend {backend(run)}{commit}, started {run.started_at}"))
+    sheet.line(plain(f"backend {backend_name(run)}{commit}, started {run.started_at}"))
+    sheet.line(plain(f"mitigations {mitigation_line(report.data)}"))
 
 
-def _conclusions(sheet: _Sheet, report: Report) -> None:
+def _conclusions(sheet: Sheet, report: Report) -> None:
     for comparison in report.comparisons:
         sheet.heading(plain(f"{comparison.other} against {comparison.base}"))
         for headline in headlines(comparison):
             sheet.line(plain(conclusion(headline)), indent=2)
 
 
-def _reasons(sheet: _Sheet, report: Report) -> None:
+def _reasons(sheet: Sheet, report: Report) -> None:
     if report.judgement.reasons:
         sheet.heading(f"Why the verdict is {report.judgement.verdict.value}")
         for reason in report.judgement.reasons:
@@ -144,7 +147,15 @@ def _reasons(sheet: _Sheet, report: Report) -> None:
             sheet.line(plain(note), indent=2)
 
 
-def _instrument(sheet: _Sheet, report: Report) -> None:
+def _backend(sheet: Sheet, report: Report) -> None:
+    lines = backend_lines(report.run)
+    if lines:
+        sheet.heading(plain(f"Backend {backend_name(report.run)}"))
+    for line in lines:
+        sheet.line(plain(line), indent=2)
+
+
+def _instrument(sheet: Sheet, report: Report) -> None:
     sheet.heading("Instrument: the backend by itself, before the load")
     instrument = report.run.instrument
     if instrument is None:
@@ -152,12 +163,12 @@ def _instrument(sheet: _Sheet, report: Report) -> None:
         return
     table = sheet.table("hop", "p50", "p95", "samples")
     for row in hop_rows(report):
-        table.add_row(*_texts(row))
+        table.add_row(*texts(row))
     sheet.show(table)
     sheet.line(f"CPU of our process for one bare AWS call: {measured(instrument.call_cpu_ms, 'ms')}", indent=2)
 
 
-def _comparison(sheet: _Sheet, report: Report) -> None:
+def _comparison(sheet: Sheet, report: Report) -> None:
     sheet.heading("Comparison")
     wide = sheet.width >= WIDE
     # A name for each difference is needed only where there are several; the heading above names the one.
@@ -170,7 +181,7 @@ def _comparison(sheet: _Sheet, report: Report) -> None:
     for row in comparison_rows(report):
         if row.starts_group:
             table.add_row()
-        table.add_row(Text(row.label), *_texts(row.cells), *_difference_cells(row, wide=wide))
+        table.add_row(Text(row.label), *texts(row.cells), *_difference_cells(row, wide=wide))
     sheet.show(table)
     if report.comparisons:
         sheet.line()
@@ -185,18 +196,18 @@ def _difference_cells(row: Row, *, wide: bool) -> list[Text]:
     return cells + [Text("" if d is None else in_units(d)) for d in row.differences] if wide else cells
 
 
-def _blocks(sheet: _Sheet, report: Report) -> None:
+def _blocks(sheet: Sheet, report: Report) -> None:
     sheet.heading("By block")
     table = sheet.table(*BLOCK_HEADINGS, left=(0, 1, 2))
     for row in block_rows(report):
-        table.add_row(*_texts(row))
+        table.add_row(*texts(row))
     sheet.show(table)
     for line in [machine_line(report), spread_line(report), *round_lines(report)]:
         if line:
             sheet.line(plain(line), indent=2)
 
 
-def _faults(sheet: _Sheet, report: Report) -> None:
+def _faults(sheet: Sheet, report: Report) -> None:
     sheet.heading("Faults: strikes, and sagas struck")
     rows = fault_rows(report)
     if not rows:
@@ -204,13 +215,13 @@ def _faults(sheet: _Sheet, report: Report) -> None:
         return
     table = sheet.table("fault", *report.topologies, "same sagas", left=(0, len(report.topologies) + 1))
     for fault, fired, common in rows:
-        table.add_row(*_texts([fault, *fired, common]))
+        table.add_row(*texts([fault, *fired, common]))
     sheet.show(table)
     for line in collateral_lines(report):
         sheet.line(plain(line), indent=2)
 
 
-def _anomalies(sheet: _Sheet, report: Report) -> None:
+def _anomalies(sheet: Sheet, report: Report) -> None:
     sheet.heading("Anomalies")
     rows = anomaly_rows(report)
     if not rows:
@@ -219,7 +230,7 @@ def _anomalies(sheet: _Sheet, report: Report) -> None:
         _anomaly(sheet, row)
 
 
-def _anomaly(sheet: _Sheet, row: AnomalyRow) -> None:
+def _anomaly(sheet: Sheet, row: AnomalyRow) -> None:
     title = Text(f"{row.count} x ")
     title.append(row.name, style="bold red")
     title.append(f"  {row.where}")
@@ -227,7 +238,7 @@ def _anomaly(sheet: _Sheet, row: AnomalyRow) -> None:
     sheet.line(row.witness, indent=4)
 
 
-def _footer(sheet: _Sheet, report: Report, page: str | None) -> None:
+def _footer(sheet: Sheet, report: Report, page: str | None) -> None:
     sheet.heading("Run it again")
     for command in again(report):
         sheet.line(plain(command), indent=2)
@@ -236,5 +247,5 @@ def _footer(sheet: _Sheet, report: Report, page: str | None) -> None:
         sheet.line(plain(f"Report: {page}"))
 
 
-def _texts(cells: Sequence[str]) -> list[Text]:
+def texts(cells: Sequence[str]) -> list[Text]:
     return [Text(plain(cell)) for cell in cells]

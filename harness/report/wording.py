@@ -86,12 +86,15 @@ def in_units(difference: Difference) -> str:
 
 def told(difference: Difference) -> str:
     """The ratio with its interval; ``~`` in front where it is not clear (:attr:`.Difference.clear`)."""
+    unclear = difference.difference is not None and ratio_interval(difference) and not difference.clear
+    return f"{'~ ' if unclear else ''}{with_interval(difference)}"
+
+
+def with_interval(difference: Difference) -> str:
+    """The ratio with its interval, and no word on whether it is clear."""
     if difference.difference is None:
         return NOT_MEASURED
-    bounds = ratio_interval(difference)
-    if not bounds:
-        return f"{ratio(difference)} (no interval)"
-    return f"{'' if difference.clear else '~ '}{ratio(difference)} ({bounds})"
+    return f"{ratio(difference)} ({ratio_interval(difference) or 'no interval'})"
 
 
 def _absolute(interval: Interval | None, unit: str) -> str:
@@ -103,10 +106,10 @@ def _absolute(interval: Interval | None, unit: str) -> str:
 
 
 def recovered(figure: Figure) -> str:
-    """Seconds; ``> 5 s`` where a topology was watched for 5 s after the storm and did not recover."""
+    """Seconds; ``never in 45 s`` where a topology was watched for 45 s after the storm and did not recover."""
     if not isinstance(figure, Missing):
         return f"{figure:.0f} s"
-    return NOT_MEASURED if figure.longer_than_s is None else f"> {figure.longer_than_s} s"
+    return NOT_MEASURED if figure.longer_than_s is None else f"never in {figure.longer_than_s} s"
 
 
 def count(value: int | None) -> str:

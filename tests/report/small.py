@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.history.records import Block, FaultRow, SagaRow
-from harness.report.run_data import COMPLETIONS, CPU, MACHINE_CPU, BlockData, RunData
+from harness.report.run_data import COMPLETIONS, CPU, MACHINE_CPU, QUEUE, BlockData, RunData
 from harness.report.series import Track
 from tests.report import synthetic_run
 
@@ -54,8 +54,13 @@ def track(target: str, samples: Sequence[tuple[float, float]], **labels: str) ->
     return Track(target, labels, np.array([t for t, _ in samples]), np.array([v for _, v in samples]))
 
 
+def depth(*samples: tuple[float, float], queue: str = "payment", state: str = "visible") -> Track:
+    """Readings of a queue, as the harness takes them."""
+    return track("harness", samples, queue=queue, state=state)
+
+
 def healthy_series(rows: Sequence[SagaRow]) -> dict[str, list[Track]]:
-    """A load process that counted all that ended, a backend that kept half a core busy, a machine half busy."""
+    """A load process that counted all that ended, a backend that kept half a core busy, a machine half busy, no backlog."""
     ended = sum(row.completion_ms is not None for row in rows)
     return {
         COMPLETIONS: [track("load-1", [(-0.5, 0.0), (30.0, float(ended))], outcome="completed")],
@@ -66,6 +71,7 @@ def healthy_series(rows: Sequence[SagaRow]) -> dict[str, list[Track]]:
             track("harness", [(-0.5, 1.0), (30.0, 2.0)]),
             track("backend-1", [(-0.5, 1.0), (DURATION_S, 11.0), (30.0, 11.5)]),
         ],
+        QUEUE: [depth((-0.5, 0.0))],
         MACHINE_CPU: [track("machine", [(-0.5, 100.0), (DURATION_S, 100.0 + DURATION_S), (30.0, 200.0)])],
     }
 
@@ -93,6 +99,7 @@ def block(
         scheduled=len(rows),
         load_ended_s=DURATION_S,
         drained_s=DURATION_S + 1,
+        dead_letters=0,
     )
     return BlockData(
         block=msgspec.structs.replace(record, **changes),

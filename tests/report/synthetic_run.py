@@ -44,6 +44,9 @@ STEPS = (("order", "create"), ("payment", "charge"), ("inventory", "reserve"), (
          ("notification", "confirm"))  # fmt: skip
 UNDONE = (("order", "create"), ("payment", "charge"), ("order", "reject"), ("notification", "cancel"))
 PRICE_CENTS = 1_250
+DRAIN_S = 2.5
+STUCK_DRAIN_S = 6.0
+"""How long a block is drained that does not run empty."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,9 @@ class Spec:
     storm: bool = True
     restart_in_block: int | None = 2
     """A worker dies in this block, 10 s into the load, and another takes its place."""
+    fades_s: dict[str, float] = field(default_factory=dict)
+    """Topologies in which retries make the overload worse the longer it goes on, and how long after it they stop doing so:
+    ``inf`` for one that never heals."""
 
 
 @dataclass
@@ -73,6 +79,8 @@ class Made:
     endings: list[EndingRow] = field(default_factory=list)
     replayed: list[float] = field(default_factory=list)
     """When each duplicate was answered from the record."""
+    retried: list[float] = field(default_factory=list)
+    """When a message came again of a step that had not been done."""
     samples: list[Sample] = field(default_factory=list)
 
 
@@ -183,6 +191,7 @@ def _storm(spec: Spec) -> list[dict[str, object]]:
 def _block(spec: Spec, number: int, topology: str, round: int) -> Made:
     due = list(_schedule(spec, round))
     windows = [(str(f["name"]), float(str(f["start_s"])), float(str(f["end_s"]))) for f in _storm(spec)]
+    heals = math.isfinite(spec.fades_s.get(topology, 0.0))
     made = Made(
         Block(
             block=number,
@@ -192,10 +201,10 @@ def _block(spec: Spec, number: int, topology: str, round: int) -> Made:
             duration_s=spec.duration_s,
             state="complete",
             collected=True,
-            drained=True,
+            drained=heals,
             scheduled=len(due),
             load_ended_s=spec.duration_s,
-            drained_s=spec.duration_s + 2.5,
+            drained_s=spec.duration_s + (DRAIN_S if heals else STUCK_DRAIN_S),
             storm_windows=windows,
             dead_letters=0,
         )
@@ -206,7 +215,7 @@ def _block(spec: Spec, number: int, topology: str, round: int) -> Made:
     if restarted:
         made.events.append(EventRow(t_s=10.0, what="worker-0 was killed and started again"))
     made.samples.extend(
-        series(made.block, made.sagas, made.replayed, made.faults, restart_s=10.0 if restarted else None)
+        series(made.block, made.sagas, made.replayed, made.retried, made.faults, restart_s=10.0 if restarted else None)
     )
     return made
 
@@ -237,8 +246,13 @@ def _saga(spec: Spec, made: Made, arrival: int, scheduled_s: float) -> None:
     took_ms += 1_000.0 if LOST in struck else 0.0
     if spec.storm:
         since_s = max(0.0, scheduled_s - OVERLOAD_START_S)
-        left = max(0.0, 1 - max(0.0, scheduled_s - OVERLOAD_END_S) / 4) if since_s else 0.0
-        took_ms += OVERLOAD_MS[block.topology] * min(1.0, since_s / 3) * left
+        fade_s = spec.fades_s.get(block.topology, 4.0)
+        left = max(0.0, 1 - max(0.0, scheduled_s - OVERLOAD_END_S) / fade_s) if since_s else 0.0
+        grown = since_s / 3 if block.topology in spec.fades_s else min(1.0, since_s / 3)
+        took_ms += OVERLOAD_MS[block.topology] * grown * left
+    if block.topology in spec.fades_s:
+        made.retried += [scheduled_s + again_s for again_s in range(1, 1 + int(took_ms / 500))]
+    ends = not block.drained_s or scheduled_s + took_ms / 1000 <= block.drained_s
     made.sagas.append(
         SagaRow(
             arrival=arrival,
@@ -246,9 +260,9 @@ def _saga(spec: Spec, made: Made, arrival: int, scheduled_s: float) -> None:
             status="accepted",
             saga_id=saga_id,
             sent_s=round_us(scheduled_s + 0.002 + 0.006 * uniform(spec.seed, "lag", block.block, arrival)),
-            outcome="compensated" if poor else "completed",
-            reason="insufficient balance" if poor else None,
-            completion_ms=round(took_ms, 3),
+            outcome=("compensated" if poor else "completed") if ends else None,
+            reason="insufficient balance" if poor and ends else None,
+            completion_ms=round(took_ms, 3) if ends else None,
         )
     )
     _commits(made, arrival, scheduled_s, took_ms, poor=poor)

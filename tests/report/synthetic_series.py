@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from harness.history.records import Block, FaultRow, SagaRow, Sample
@@ -14,14 +15,15 @@ def series(
     block: Block,
     sagas: Sequence[SagaRow],
     replayed: Sequence[float],
+    retried: Sequence[float],
     faults: Sequence[FaultRow],
     *,
     restart_s: float | None,
 ) -> list[Sample]:
     """All samples of a block, in time order."""
     samples: list[Sample] = []
-    times = [FIRST_S + second for second in range(int(block.duration_s) + 5)]
-    maker = _Maker(block, sagas, replayed, faults, restart_s)
+    times = [FIRST_S + second for second in range(math.ceil(block.drained_s or block.duration_s) + 2)]
+    maker = _Maker(block, sagas, replayed, retried, faults, restart_s)
     for t_s in times:
         samples.extend(maker.at(t_s))
     return samples
@@ -33,6 +35,7 @@ class _Maker:
         block: Block,
         sagas: Sequence[SagaRow],
         replayed: Sequence[float],
+        retried: Sequence[float],
         faults: Sequence[FaultRow],
         restart_s: float | None,
     ) -> None:
@@ -44,6 +47,7 @@ class _Maker:
             for outcome in ("completed", "compensated")
         }
         self._replayed = replayed
+        self._retried = retried
         self._faults = [row.t_s for row in faults]
         self._restart_s = restart_s
 
@@ -67,7 +71,8 @@ class _Maker:
         done = STEPS_PER_SAGA * (self._ends(t_s) - self._ends(before))
         again = _until(self._replayed, t_s) - _until(self._replayed, before)
         struck = _until(self._faults, t_s) - _until(self._faults, before)
-        layers = {"sdk": (2 * done + struck, struck), "delivery": (done + again, again)}
+        once_more = again + _until(self._retried, t_s) - _until(self._retried, before)
+        layers = {"sdk": (2 * done + struck, struck), "delivery": (done + once_more, once_more)}
         if self._block.topology == "orchestrated":
             layers["stepfunctions"] = (done + struck // 2, struck // 2)
         for layer, (attempts, retries) in layers.items():

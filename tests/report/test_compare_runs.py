@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from harness.core.errors import UsageError
+from harness.core.mitigations import Mitigations
 from harness.history.run_file import RunFile
 from harness.report.compare_runs import FIELDS, RunComparison, allowed, check
 from harness.report.compare_terminal import print_comparison
@@ -67,6 +68,7 @@ DIFFERENT: dict[str, Callable[[RunFile], RunFile]] = {
     "cannot-pay-share": lambda run: changed(run, cannot_pay_share=0.1),
     "out-of-stock-share": lambda run: changed(run, out_of_stock_share=0.1),
     "blocks": lambda run: changed(run, interleave="AB"),
+    "mitigations": lambda run: changed(run, mitigations=Mitigations(sweeper="off")),
     "workers": lambda run: changed(run, workers=2),
     "load-processes": lambda run: changed(run, load_processes=2),
     "max-in-flight": lambda run: changed(run, max_in_flight=5),

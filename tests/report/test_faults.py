@@ -136,3 +136,24 @@ def test_a_fault_that_hit_sagas_in_passing_only_has_not_struck() -> None:
 
 def test_the_mark_of_a_saga_hit_in_passing_is_the_one_that_the_engine_writes() -> None:
     assert engine.COLLATERAL == COLLATERAL
+
+
+def test_a_fault_that_does_not_apply_to_a_topology_is_no_gap_in_what_is_known_of_it() -> None:
+    storm = [{"name": "aborted", "kind": "execution-aborted", "probability": 0.5, "start_s": 1.0, "end_s": 2.0}]
+    struck = [fault("aborted", 7)]
+    data = run(block(0, faults=struck), block(1, "choreographed", inapplicable_faults=["aborted"]), storm=storm)
+    assert (fired(data, "orchestrated"), fired(data, "choreographed")) == ({"aborted": 1}, {"aborted": None})
+    (trouble,) = same_trouble(data)
+    assert (trouble.same, trouble.common) == (True, {(0, 7)})
+    judgement = judge(data, [])
+    assert not any("aborted" in reason for reason in judgement.reasons)
+    assert "choreographed: the storm's fault aborted does not apply to it." in judgement.remarks
+
+
+def test_a_fault_that_applies_and_never_struck_is_one() -> None:
+    storm = [{"name": "aborted", "kind": "execution-aborted", "probability": 0.5, "start_s": 1.0, "end_s": 2.0}]
+    data = run(block(0), block(1, "choreographed", inapplicable_faults=["aborted"]), storm=storm)
+    reasons = judge(data, []).reasons
+    assert [reason for reason in reasons if "aborted" in reason] == [
+        "orchestrated: the storm's fault aborted never struck, so the run says nothing about it."
+    ]

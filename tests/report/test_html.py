@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from html.parser import HTMLParser
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,11 @@ import pytest
 
 from harness.audit.auditor import Anomaly
 from harness.history.records import EventRow
-from harness.report.charts import queue_depth
 from harness.report.html import HERE, render_page
 from harness.report.model import Report, make_report
-from harness.report.run_data import QUEUE, RunData
+from harness.report.run_data import RunData
 from tests.report import synthetic_run
-from tests.report.small import block, fault, healthy_series, pair, run, saga, sagas, track
+from tests.report.small import block, fault, pair, run, saga
 
 UPSTREAM_SHA256 = {
     "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
@@ -88,7 +88,7 @@ def test_every_chart_has_its_place_its_title_its_unit_and_a_table(text: str) -> 
     page = Page(text)
     charts = page.charts()
     assert [chart["id"] for chart in charts] == [
-        "distribution", "throughput-0", "throughput-1", "queues-0", "queues-1"
+        "distribution", "loop-0", "loop-1"
     ]  # fmt: skip
     assert {f"plot-{chart['id']}" for chart in charts} <= set(page.ids())
     labels = [attributes.get("aria-label") for _, attributes in page.elements if attributes.get("role") == "img"]
@@ -100,17 +100,20 @@ def test_every_chart_has_its_place_its_title_its_unit_and_a_table(text: str) -> 
 
 def test_lines_of_a_chart_are_as_long_as_their_axis_and_rise_to_all_sagas(text: str) -> None:
     for chart in Page(text).charts():
-        for line in chart["spec"]["lines"]:
+        for line in [line for panel in chart["spec"].get("panels", [chart["spec"]]) for line in panel["lines"]]:
             assert len(line["values"]) == len(chart["spec"]["x"])
     distribution = Page(text).charts()[0]["spec"]
     assert [line["values"][-1] for line in distribution["lines"]] == [100.0, 100.0]
     assert [line["values"][0] for line in distribution["lines"]] == [0.0, 0.0]
 
 
-def test_throughput_counts_every_scheduled_and_every_ended_saga_once(report: Report, text: str) -> None:
-    chart = next(chart for chart in Page(text).charts() if chart["id"] == "throughput-0")
+def test_the_loop_counts_every_scheduled_and_every_ended_saga_once(report: Report, text: str) -> None:
+    chart = next(chart for chart in Page(text).charts() if chart["id"] == "loop-0")
     blocks = report.data.complete("orchestrated")
-    lines = {line["label"]: sum(line["values"]) * len(blocks) for line in chart["spec"]["lines"] if not line["faint"]}
+    sagas_per_second = chart["spec"]["panels"][0]
+    lines = {
+        line["label"]: sum(line["values"]) * len(blocks) for line in sagas_per_second["lines"] if not line["faint"]
+    }
     assert lines == {
         "offered": sum(len(data.sagas) for data in blocks),
         "ended": sum(len(data.ended) for data in blocks),
@@ -118,18 +121,33 @@ def test_throughput_counts_every_scheduled_and_every_ended_saga_once(report: Rep
     assert chart["spec"]["windows"] == [[4.0, 12.0], [4.0, 12.0], [6.0, 9.0]]
 
 
-def test_two_processes_that_read_one_queue_do_not_make_it_deeper() -> None:
-    series = healthy_series(sagas(120))
-    labels = {"queue": "payment", "state": "visible"}
-    series[QUEUE] = [
-        track("harness", [(1.0, 4.0)], **labels),
-        track("worker-1", [(1.0, 3.0)], **labels),
-        track("harness", [(1.0, 2.0)], queue="order", state="in_flight"),
-        track("harness", [(1.0, 50.0)], queue="order", state="dead"),
+def test_the_loop_of_every_topology_has_the_same_axes(text: str) -> None:
+    first, second = (chart["spec"] for chart in Page(text).charts() if chart["id"].startswith("loop"))
+    assert first["x"] == second["x"]
+    assert [panel["range"] for panel in first["panels"]] == [panel["range"] for panel in second["panels"]]
+    assert [panel["unit"] for panel in first["panels"]] == [
+        "sagas per second", "tries by first tries", "messages", "seconds"
+    ]  # fmt: skip
+
+
+def test_retries_are_drawn_by_layer_and_in_all(text: str) -> None:
+    loops = [chart["spec"] for chart in Page(text).charts() if chart["id"].startswith("loop")]
+    assert [[line["role"] for line in spec["panels"][1]["lines"]] for spec in loops] == [
+        ["total", "sdk", "delivery", "stepfunctions"], ["total", "sdk", "delivery"]
+    ]  # fmt: skip
+
+
+def test_the_chart_tells_when_a_topology_was_back_and_when_it_never_was(tmp_path: Path) -> None:
+    spec = synthetic_run.Spec(interleave="AB", duration_s=24.0, fades_s={"orchestrated": 6.0, "choreographed": inf})
+    data = synthetic_run.read(synthetic_run.build(tmp_path, spec))
+    report = make_report(data, synthetic_run.audits(data))
+    back = [chart["spec"]["back"] for chart in Page(render_page(report)).charts() if chart["id"].startswith("loop")]
+    late_s = report.topologies["orchestrated"].recovery_s
+    assert late_s
+    assert back == [
+        {"at_s": synthetic_run.STORM_END_S + late_s, "words": f"back after {late_s:.0f} s"},
+        {"at_s": None, "words": "not back in 18 s"},
     ]
-    data = run(block(0, series=series))
-    (chart,) = queue_depth(make_report(data, synthetic_run.audits(data)))
-    assert chart.spec["lines"][0]["values"][:3] == [6.0, 6.0, 6.0]
 
 
 def evil_report() -> Report:
@@ -170,8 +188,9 @@ def test_a_page_can_be_made_of_a_run_without_blocks() -> None:
 def test_a_page_can_be_made_of_one_topology_without_series() -> None:
     data = run(block(0, series={}))
     text = render_page(make_report(data, synthetic_run.audits(data)))
-    assert [chart["id"] for chart in Page(text).charts()] == ["distribution", "throughput-0"]
-    assert "Not measured" in text
+    assert [chart["id"] for chart in Page(text).charts()] == ["distribution", "loop-0"]
+    assert [panel["unit"] for panel in Page(text).charts()[1]["spec"]["panels"]] == ["sagas per second", "seconds"]
+    assert "Not drawn: tries by first tries: there is no such series" in text
 
 
 def test_drawn_colors_and_words_are_there_for_light_and_dark(text: str) -> None:

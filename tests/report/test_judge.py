@@ -11,8 +11,9 @@ import pytest
 from harness.audit.auditor import Anomaly, Audit
 from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
 from harness.core.verdict import RunVerdict, Verdict
+from harness.history.run_file import Reading
 from harness.report.judge import Judgement, judge
-from harness.report.run_data import COMPLETIONS, CPU, MACHINE_CPU, RunData
+from harness.report.run_data import BACKEND_CALL, COMPLETIONS, CPU, MACHINE_CPU, BlockData, RunData
 from tests.report import synthetic_run
 from tests.report.small import DURATION_S, block, fault, healthy_series, pair, run, saga, sagas, track
 from tests.report.synthetic_run import CHARGED_TWICE, audit
@@ -211,9 +212,11 @@ def backend(cores: float) -> dict[str, Any]:
 
 
 def test_a_backend_that_used_its_whole_core_over_the_load_was_saturated() -> None:
-    assert judged(run(block(0, **backend(0.90)), block(1, "choreographed", **backend(0.96)))).reasons == [
-        "block 2 (choreographed): the backend kept 0.96 cores busy over the load (limit 0.95): it was saturated."
-    ]
+    (reason,) = judged(run(block(0, **backend(0.90)), block(1, "choreographed", **backend(0.96)))).reasons
+    assert reason == (
+        "block 2 (choreographed): the backend kept 0.96 cores busy over the load (limit 0.95): it was saturated, and "
+        "sagas are slow because it is."
+    )
 
 
 def test_a_backend_just_below_its_limit_was_not_and_what_it_used_in_the_drain_does_not_count() -> None:
@@ -275,22 +278,73 @@ def without_backend() -> dict[str, Any]:
     return {"series": {**series, CPU: [each for each in series[CPU] if each.kind != "backend"]}}
 
 
-def test_an_embedded_backend_that_was_not_measured_makes_the_run_inconclusive() -> None:
+def elsewhere(*blocks: BlockData) -> RunData:
+    """On an emulator whose process is out of sight, and which answered a bare call in 4 ms before the load."""
+    data = run(*blocks, backend="endpoint", endpoints={"sqs": "http://127.0.0.1:4566"})
+    assert data.run.instrument is not None
+    idle = Reading(p50_ms=4.0, p95_ms=9.0, samples=50)
+    instrument = msgspec.structs.replace(data.run.instrument, idle_call=idle)
+    return RunData(msgspec.structs.replace(data.run, instrument=instrument), data.blocks)
+
+
+def answering(took_s: float) -> dict[str, Any]:
+    """A backend that took as long for two calls of the load, longer for one, and no time in the drain."""
+    calls = [(-1.0, 0.004), (1.0, took_s), (2.0, 9.0), (3.0, took_s), (DURATION_S + 1, 0.001), (DURATION_S + 2, 0.0)]
+    return {"series": {**without_backend()["series"], BACKEND_CALL: [track("backend", calls)]}}
+
+
+def test_a_backend_out_of_sight_that_took_long_to_answer_was_saturated() -> None:
+    data = elsewhere(block(0, **answering(0.0239)), block(1, "choreographed", **answering(0.0241)))
+    (reason,) = judged(data).reasons
+    assert reason == (
+        "block 2 (choreographed): the backend took 24.1 ms to answer a bare call over the load, 6.0 times the 4.0 ms "
+        "before it (limit 6 times): it was saturated, and sagas are slow because it is."
+    )
+
+
+def test_a_backend_out_of_sight_that_answered_soon_enough_was_not() -> None:
+    data = elsewhere(block(0, **answering(0.0239)), block(1, "choreographed", **answering(0.004)))
+    assert (judged(data).verdict, judged(data).remarks) == (RunVerdict.PASS, [])
+
+
+def test_a_backend_in_sight_is_judged_by_its_cpu_time_wherever_it_runs() -> None:
+    slow = {**backend(0.90)["series"], BACKEND_CALL: answering(1.0)["series"][BACKEND_CALL]}
+    healthy = elsewhere(block(0, series=slow), block(1, "choreographed", series=slow))
+    assert judged(healthy).verdict is RunVerdict.PASS
+    (reason, *_) = judged(elsewhere(block(0, **backend(0.96)), block(1, "choreographed", **backend(0.96)))).reasons
+    assert "kept 0.96 cores busy" in reason
+
+
+def test_a_backend_of_ours_that_was_not_measured_makes_the_run_inconclusive() -> None:
     assert judged(pair(**without_backend())).reasons == [
-        "block 2 (choreographed): the backend's CPU time was not measured, so it cannot be shown that it kept up."
+        "block 2 (choreographed): how busy the backend was is not known, so it cannot be shown that it kept up."
     ]
 
 
-def test_somebody_elses_endpoint_cannot_be_measured_and_is_remarked_upon() -> None:
-    data = run(
-        block(0, **without_backend()),
-        block(1, "choreographed", **without_backend()),
-        backend="endpoint",
-        endpoints={"sqs": "http://127.0.0.1:4566"},
-    )
-    judgement = judged(data)
+def test_somebody_elses_that_was_not_measured_is_remarked_upon() -> None:
+    judgement = judged(elsewhere(block(0, **without_backend()), block(1, "choreographed", **without_backend())))
     assert judgement.verdict is RunVerdict.PASS
     assert len(judgement.remarks) == 2
+
+
+def at_rate(rate_per_s: float) -> Judgement:
+    """Of 10 sagas a second that the backend carries in one shape, and 20 in the other."""
+    data = run(block(0), block(1, "choreographed"), rate_per_s=rate_per_s)
+    assert data.run.instrument is not None
+    capacity = {"orchestrated": 10.0, "choreographed": 20.0}
+    instrument = msgspec.structs.replace(data.run.instrument, capacity_sagas_per_s=capacity)
+    return judged(RunData(msgspec.structs.replace(data.run, instrument=instrument), data.blocks))
+
+
+def test_a_rate_near_what_the_backend_carries_of_a_topology_is_remarked_upon() -> None:
+    assert at_rate(9.0).remarks == []
+    judgement = at_rate(9.5)
+    assert judgement.verdict is RunVerdict.PASS
+    (remark,) = judgement.remarks
+    assert remark == (
+        "orchestrated: 9.5 sagas/s were offered, 95% of the 10.0 that the backend carries with no participant's code "
+        "(remarked upon above 90%): slow sagas may be the backend's doing."
+    )
 
 
 def counting(counted: float, last_s: float = 30.0) -> dict[str, Any]:

@@ -17,10 +17,13 @@ from tests.report.small import block, pair, run, saga, sagas
 
 GOLDEN = Path(__file__).parent / "golden"
 KEYS = {"schema", "run_id", "seed", "saga", "storm", "backend", "verdict", "reasons", "topologies"}
+BACKEND_KEYS = {"name", "product", "version", "callback_retry", "unverified", "deviations"}
 TOPOLOGY_KEYS = {
     "scheduled", "dropped", "accepted", "completed", "compensated", "unresolved", "throughput_per_s", "completion_ms",
     "compensation_rate", "retry_amplification", "duplicates", "faults", "anomalies", "recovery_s",
-    "aws_calls_per_saga", "cpu_ms_per_saga",
+    "aws_calls_per_saga", "cpu_ms_per_saga", "amplification_peak", "offered_in_storm_per_s", "goodput_in_storm_per_s",
+    "peak_backlog", "peak_oldest_s", "dead_letters", "sweeper_repairs", "sweeper_expired", "breaker_openings", "recovered",
+    "recovery_completion_s", "recovery_backlog_s", "recovery_watched_s",
 }  # fmt: skip
 
 
@@ -50,7 +53,7 @@ def test_no_key_is_ever_left_out(state: str) -> None:
     written = msgspec.json.decode(encode_summary(summed_up(STATES[state])))
     assert set(written) == KEYS
     assert written["schema"] == "sagastorm.summary/1"
-    assert set(written["backend"]) == {"name", "version"}
+    assert set(written["backend"]) == BACKEND_KEYS
     assert written["topologies"]
     for topology in written["topologies"].values():
         assert set(topology) == TOPOLOGY_KEYS

@@ -5,7 +5,8 @@
   const charts = JSON.parse(document.getElementById("chart-data").textContent);
   const root = document.documentElement;
   const DASHES = [[], [7, 3], [2, 3], [10, 3, 2, 3]];
-  const PRINTED_WIDTH = { time: 345, distribution: 700 };
+  const PRINTED_WIDTH = { loop: 345, distribution: 700 };
+  const LAYER_DASHES = { sdk: [7, 3], delivery: [3, 5], stepfunctions: [10, 3, 2, 3] };
   let plots = [];
 
   function color(name) {
@@ -48,7 +49,7 @@
       u.ctx.rect(box.left, box.top, box.width, box.height);
       u.ctx.clip();
       u.ctx.fillStyle = color("--storm");
-      u.ctx.globalAlpha = 0.09;
+      u.ctx.globalAlpha = Math.min(0.09, 0.3 / spec.windows.length);
       spec.windows.forEach(([start, end]) => u.ctx.fillRect(at(start), box.top, at(end) - at(start), box.height));
       u.ctx.globalAlpha = 1;
       const drain = at(spec.load_ended_s);
@@ -76,30 +77,59 @@
       const y = u.bbox.top - 14 * ratio;
       if (spec.windows.length) {
         const start = Math.min(...spec.windows.map((window) => window[0]));
-        text(u, "storm", Math.max(u.bbox.left, u.valToPos(start, "x", true)), y, "left");
+        text(u, "storm" + (spec.back ? ", " + spec.back.words : ""), Math.max(u.bbox.left, u.valToPos(start, "x", true)), y, "left");
       }
       text(u, "drain", u.bbox.left + u.bbox.width, y, "right");
     };
   }
 
-  function timeChart(spec) {
+  // When completion times and backlog were back.
+  function back(spec) {
+    return function (u) {
+      if (!spec.back || spec.back.at_s == null) return;
+      const ratio = devicePixelRatio || 1;
+      const box = u.bbox;
+      const x = u.valToPos(Math.min(spec.back.at_s, spec.x.length), "x", true);
+      u.ctx.save();
+      u.ctx.strokeStyle = color("--ink");
+      u.ctx.lineWidth = ratio;
+      u.ctx.setLineDash([2 * ratio, 3 * ratio]);
+      u.ctx.beginPath();
+      u.ctx.moveTo(x, box.top);
+      u.ctx.lineTo(x, box.top + box.height);
+      u.ctx.stroke();
+      u.ctx.restore();
+    };
+  }
+
+  // Role of a line to its color, width and dashes: a layer is told from another without its color too.
+  function look(spec, line) {
     const own = color("--t" + spec.topology % 4);
+    if (line.faint) return { stroke: own + "73", width: 1, class: "faint" };
+    if (line.role === "offered") return { stroke: color("--soft"), width: 1.5 };
+    if (line.role in LAYER_DASHES) return { stroke: color("--" + line.role), width: 2, dash: LAYER_DASHES[line.role] };
+    return { stroke: own, width: 2.25 };
+  }
+
+  function panelChart(spec, panel, number) {
     const end = spec.x.length;
-    const lines = spec.lines.map((line) => ({
+    const first = number === 0;
+    const last = number === spec.panels.length - 1;
+    const lines = panel.lines.map((line) => Object.assign({
       label: line.label,
-      stroke: line.role === "offered" ? color("--soft") : line.faint ? own + "73" : own,
-      width: line.faint ? 1 : line.role === "offered" ? 1.5 : 2.25,
       points: { show: false },
       paths: uPlot.paths.stepped({ align: 1 }),
       value: (u, value) => compact(value),
-    }));
+    }, look(spec, line)));
+    const seconds = last ? axis("seconds since the load started", { size: 26 }) : axis(null, { size: 6, values: () => [] });
     return {
-      height: 220,
-      scales: { x: { time: false, range: [0, end] }, y: { range: [0, (spec.y_max || 1) * 1.12] } },
-      axes: [axis("seconds since the load started", { size: 26 }), axis(spec.unit, { size: 46 })],
+      height: (last ? 170 : 130) + (first ? 30 : 0),
+      scales: { x: { time: false, range: [0, end] }, y: { range: panel.range } },
+      axes: [seconds, axis(panel.unit, { size: 46 })],
       series: [{ label: "second", value: (u, value) => compact(value) }].concat(lines),
-      padding: [18, 8, 0, 0],
-      hooks: { drawClear: [backdrop(spec)], draw: [names(spec)] },
+      padding: [first ? 18 : 6, 8, 0, 0],
+      cursor: { y: false, sync: { key: "loop" } },
+      hooks: { drawClear: [backdrop(spec)], draw: [first ? names(spec) : () => {}, back(spec)] },
     };
   }
 
@@ -162,17 +192,21 @@
     };
   }
 
-  function draw() {
+  function plot(chart, options, lines) {
     const printed = root.classList.contains("printed");
-    plots.forEach((plot) => plot.destroy());
-    plots = charts.map((chart) => {
-      const host = document.getElementById("plot-" + chart.id);
+    const host = document.getElementById("plot-" + chart.id);
+    options.width = printed ? PRINTED_WIDTH[chart.spec.kind] : Math.max(240, host.clientWidth);
+    options.cursor = Object.assign({ drag: { x: false, y: false }, points: { size: 7 } }, options.cursor);
+    options.legend = { live: !printed, markers: { width: 0, fill: (u, index) => u.series[index].stroke(u, index) } };
+    return new uPlot(options, [chart.spec.x].concat(lines.map((line) => line.values)), host);
+  }
+
+  function draw() {
+    plots.forEach((each) => each.destroy());
+    plots = charts.flatMap((chart) => {
       const spec = chart.spec;
-      const options = spec.kind === "time" ? timeChart(spec) : distributionChart(spec);
-      options.width = printed ? PRINTED_WIDTH[spec.kind] : Math.max(240, host.clientWidth);
-      options.cursor = { drag: { x: false, y: false }, points: { size: 7 } };
-      options.legend = { live: !printed, markers: { width: 0, fill: (u, index) => u.series[index].stroke(u, index) } };
-      return new uPlot(options, [spec.x].concat(spec.lines.map((line) => line.values)), host);
+      if (spec.kind === "distribution") return [plot(chart, distributionChart(spec), spec.lines)];
+      return spec.panels.map((panel, number) => plot(chart, panelChart(spec, panel, number), panel.lines));
     });
   }
 
@@ -187,10 +221,10 @@
     draw();
   });
   new ResizeObserver(() => {
-    plots.forEach((plot) => {
-      const width = Math.max(240, plot.root.parentElement.clientWidth);
-      if (!root.classList.contains("printed") && Math.abs(width - plot.width) > 1) {
-        plot.setSize({ width: width, height: plot.height });
+    plots.forEach((each) => {
+      const width = Math.max(240, each.root.parentElement.clientWidth);
+      if (!root.classList.contains("printed") && Math.abs(width - each.width) > 1) {
+        each.setSize({ width: width, height: each.height });
       }
     });
   }).observe(document.body);
