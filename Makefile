@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotat
 EVERYWHERE := --universal --python-version 3.11
 LOCALSTACK := $(BIN)/python -m harness.backends.localstack_env
 
-.PHONY: help setup emulator localstack bench bench-overhead test test-localstack test-properties dashboards lint types imports format lock clean
+.PHONY: help setup emulator localstack bench bench-overhead bench-storms bench-ablate test test-localstack test-properties dashboards lint types imports format lock clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ bench: $(READY) emulator ## The main job: both topologies under the default stor
 
 bench-overhead: $(READY) emulator ## What sagastorm itself costs, and how fast each topology can go
 	$(BIN)/python -m tests.bench.overhead
+
+bench-storms: $(READY) emulator ## Every shipped storm once, in both topologies: what it left, and how soon it was over
+	$(BIN)/python -m tests.bench.storms
+
+bench-ablate: $(READY) emulator ## What each mitigation buys: docs/mitigations.md, in an hour or two; goes on where it stopped
+	$(BIN)/python -m harness.ablation.document
 
 localstack: $(READY) ## Start LocalStack on 127.0.0.1:4566: with Docker where an engine answers, else without
 	@if docker info >/dev/null 2>&1; then exec docker compose up localstack; else exec $(LOCALSTACK); fi
