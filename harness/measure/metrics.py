@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 COMPLETION_BUCKETS_S = (
     0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0,
 )  # fmt: skip
+BREAKER_STATES = ("closed", "half_open", "open")
+"""What ``sagastorm_breaker_state`` counts, from 0."""
 
 
 class Metrics:
@@ -53,7 +55,30 @@ class Metrics:
         self._attempts = counter("sagastorm_attempts_total", "Tries by layer, the first one included", "layer")
         self._retries = counter("sagastorm_retries_total", "Tries by layer, beyond the first", "layer")
         self._queue = gauge("sagastorm_queue_messages", "Messages in a queue", "queue", "state")
+        self._repaired = counter(
+            "sagastorm_sweeper_repairs_total", "Pending sagas that the sweeper has asked for again"
+        )
+        self._expired = counter("sagastorm_sweeper_expired_total", "Pending sagas that the sweeper has given up")
+        for swept in (self._repaired, self._expired):
+            swept.labels(*self._base)  # shows 0 from now on: that nothing was repaired is known, not missing
         self._faults = counter("sagastorm_faults_injected_total", "Strikes by fault", "fault")
+        self._breaker = gauge(
+            "sagastorm_breaker_state", "Circuit breakers: 0 closed, 1 half open, 2 open", "participant"
+        )
+        self._breaker_changes = counter(
+            "sagastorm_breaker_transitions_total",
+            "Changes of circuit breakers, by what they became",
+            "participant",
+            "state",
+        )
+        self._breaker_refused = counter(
+            "sagastorm_breaker_refused_total", "Steps not begun because of an open circuit breaker", "participant"
+        )
+        self._held_back = counter(
+            "sagastorm_retries_held_back_total",
+            "Retries that waited for long because their budget was spent",
+            "participant",
+        )
         self._calls = counter("sagastorm_aws_calls_total", "AWS calls, retries not counted", "service", "operation")
         self._errors = counter(
             "sagastorm_aws_errors_total", "AWS calls that failed after retries", "service", "operation", "error"
@@ -95,9 +120,31 @@ class Metrics:
         """A queue holds this many messages that are ``visible``, ``in_flight`` or ``delayed``."""
         self._queue.labels(*self._base, name, state).set(messages)
 
+    def repaired(self) -> None:
+        """The sweeper has asked for a saga again."""
+        self._repaired.labels(*self._base).inc()
+
+    def expired(self) -> None:
+        """The sweeper has given a saga up."""
+        self._expired.labels(*self._base).inc()
+
     def fault(self, name: str) -> None:
         """A fault struck."""
         self._faults.labels(*self._base, name).inc()
+
+    def breaker(self, participant: str, state: str, *, was: str | None = None) -> None:
+        """A participant's circuit breaker is ``closed``, ``half_open`` or ``open``."""
+        self._breaker.labels(*self._base, participant).set(BREAKER_STATES.index(state))
+        if was is not None:
+            self._breaker_changes.labels(*self._base, participant, state).inc()
+
+    def breaker_refused(self, participant: str) -> None:
+        """A step was not begun."""
+        self._breaker_refused.labels(*self._base, participant).inc()
+
+    def retry_held_back(self, participant: str) -> None:
+        """A retry's turn was put off."""
+        self._held_back.labels(*self._base, participant).inc()
 
     def aws_call(self, service: str, operation: str) -> None:
         """An AWS call was made."""

@@ -13,7 +13,7 @@ from tests.samples import AUDIENCE, KEY
 
 
 def claims(**changes: object) -> dict[str, object]:
-    made: dict[str, object] = {"iss": identity.ISSUER, "sub": "ann", "aud": AUDIENCE, "exp": time.time() + 60}
+    made: dict[str, object] = {"iss": identity.ISSUER, "sub": "ann", "aud": AUDIENCE, "exp": time.time() + 3600}
     made |= changes
     return {name: value for name, value in made.items() if value is not None}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.aws.backlog import REDRIVEN
 from harness.core.errors import Indefinite
 from harness.topologies.base import Delivery
 from harness.topologies.policy import RetryPolicy
@@ -15,22 +16,24 @@ from harness.worker import consumer
 from harness.worker.consumer import COPY, Consumer
 from harness.worker.ports import Process, Received
 from harness.worker.processing import Unreadable
+from harness.worker.shedding import Outlived
 from tests.fake_gateway import FakeGateway, Parameters, aws_error
 from tests.samples import delivery, envelope
 from tests.worker.fake_queue import FakeQueue, message
 
+POLICY = RetryPolicy()
+
 
 def read(participant: str, body: str, receives: int, *, is_copy: bool = False) -> Delivery:
-    """The body is the saga id."""
+    """The body is the saga id, which ends with the arrival."""
     if body == "gibberish":
         raise Unreadable("it makes no sense")
-    return delivery(participant=participant, envelope=envelope(saga_id=body), receives=receives, is_copy=is_copy)
+    arrived = envelope(saga_id=body, arrival=int(body.rpartition("-")[2]))
+    return delivery(participant=participant, envelope=arrived, receives=receives, is_copy=is_copy)
 
 
-def consuming(gateway: FakeGateway, process: Process, concurrency: int = 8) -> Consumer:
-    return Consumer(
-        gateway, "the-queue", "payment", read, process, policy=RetryPolicy(), seed=1, concurrency=concurrency
-    )
+def consuming(gateway: FakeGateway, process: Process, concurrency: int = 8, policy: RetryPolicy = POLICY) -> Consumer:
+    return Consumer(gateway, "the-queue", "payment", read, process, policy=policy, seed=1, concurrency=concurrency)
 
 
 class Recorder:
@@ -59,10 +62,12 @@ class Recorder:
                 await asyncio.sleep(0)
 
 
-async def run_until_seen(queue: FakeQueue, process: Recorder, number: int, concurrency: int = 8) -> None:
+async def run_until_seen(
+    queue: FakeQueue, process: Recorder, number: int, concurrency: int = 8, policy: RetryPolicy = POLICY
+) -> None:
     """Work until so many messages were handled, then stop in order."""
     stopping = asyncio.Event()
-    running = asyncio.create_task(consuming(queue.gateway, process, concurrency).run(stopping))
+    running = asyncio.create_task(consuming(queue.gateway, process, concurrency, policy).run(stopping))
     await process.has_seen(number)
     stopping.set()
     await running
@@ -124,12 +129,57 @@ async def test_backoff_of_a_message_is_the_same_in_every_run() -> None:
     assert await backoffs_s(4) == await backoffs_s(4)
 
 
-async def test_unreadable_message_is_left_for_the_dead_letter_queue() -> None:
-    queue, process = FakeQueue(message("gibberish"), message("saga-1")), Recorder()
+async def test_unreadable_message_comes_again_after_a_backoff_until_it_is_a_dead_letter() -> None:
+    queue, process = FakeQueue(message("gibberish", receives=9), message("saga-1")), Recorder()
     await run_until_seen(queue, process, 1)
     assert [received.delivery.envelope.saga_id for received in process.seen] == ["saga-1"]
     assert queue.deleted() == ["receipt-saga-1"]
+    [call] = queue.gateway.asked("ChangeMessageVisibility")
+    assert call["ReceiptHandle"] == "receipt-gibberish"
+    assert 0 <= call["VisibilityTimeout"] <= 1, "for the tenth delivery as for the first"
+
+
+@pytest.mark.parametrize(("policy", "wait_s"), [(RetryPolicy(backoff="none"), 0), (RetryPolicy(jitter="none"), 8)])
+async def test_failed_message_waits_as_its_policy_has_it(policy: RetryPolicy, wait_s: int) -> None:
+    queue = FakeQueue(message("saga-1", receives=9))
+    await run_until_seen(queue, Recorder(Indefinite("no")), 1, policy=policy)
+    [call] = queue.gateway.asked("ChangeMessageVisibility")
+    assert call["VisibilityTimeout"] == wait_s
+
+
+async def test_redriven_message_counts_its_deliveries_on_and_its_waits_from_the_start() -> None:
+    redriven = {REDRIVEN: {"DataType": "Number", "StringValue": "1"}}
+    queue = FakeQueue(message("saga-1", receives=2, MessageAttributes=redriven))
+    process = Recorder(Indefinite("no"))
+    await run_until_seen(queue, process, 1, policy=RetryPolicy(jitter="none", max_receives=10))
+    assert process.seen[0].delivery.attempt == "0.12"
+    assert queue.gateway.asked("ChangeMessageVisibility")[0]["VisibilityTimeout"] == 2
+    assert REDRIVEN in queue.gateway.asked("ReceiveMessage")[0]["MessageAttributeNames"]
+
+
+async def test_message_that_has_become_somebody_elses_is_neither_acknowledged_nor_put_back() -> None:
+    queue = FakeQueue(message("saga-1"))
+    await run_until_seen(queue, Recorder(Outlived("too late")), 1)
+    assert queue.deleted() == []
     assert queue.gateway.asked("ChangeMessageVisibility") == []
+
+
+async def test_delivery_says_until_when_it_is_this_workers() -> None:
+    queue, process = FakeQueue(message("saga-1")), Recorder()
+    before_s = asyncio.get_running_loop().time()
+    await run_until_seen(queue, process, 1, policy=RetryPolicy(visibility_timeout_s=1000))
+    after_s = asyncio.get_running_loop().time()
+    assert before_s + 1000 <= process.seen[0].delivery.expires_s <= after_s + 1000
+
+
+async def test_fault_can_put_another_message_in_the_queue() -> None:
+    queue, process = FakeQueue(message("saga-1")), Recorder()
+    await run_until_seen(queue, process, 1)
+    assert process.seen[0].body == "saga-1"
+    await process.seen[0].put("gibberish", 0)
+    [sent] = queue.gateway.asked("SendMessage")
+    assert (sent["QueueUrl"], sent["MessageBody"], sent["DelaySeconds"]) == ("the-queue", "gibberish", 0)
+    assert COPY in sent["MessageAttributes"]
 
 
 async def test_unforeseen_error_is_logged_and_costs_nothing_but_its_own_message(

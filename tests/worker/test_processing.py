@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +23,15 @@ from tests.world.store import MemoryStore
 
 
 class FakeConnection:
-    """Remembers replies, or fails to give them."""
+    """Remembers replies, or fails to give them. ``told`` is called with each try."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
         self.replies: list[tuple[str, Reply]] = []
+        self.told = told
         self.error: Exception | None = None
 
     async def reply(self, delivered: Delivery, reply: Reply) -> None:
+        self.told()
         if self.error:
             raise self.error
         self.replies.append((delivered.step, reply))
@@ -45,20 +47,26 @@ class Bench:
         self.connection = FakeConnection()
         self.spool = Spool(folder / "worker-1.jsonl")
 
-    async def process(self, work: Work, delivered: Delivery) -> None:
-        processing = Processing(
+    def processing(self, work: Work, *, outbox: bool = True) -> Processing:
+        return Processing(
             SAGA,
             work,
-            self.connection,
+            self.connection.reply,
             worker="worker-1",
             spool=self.spool,
             metrics=self._metrics,
             now_s=lambda: 12.34567,
+            outbox=outbox,
         )
-        await processing(Received(delivered, self.no_copies))
 
-    async def no_copies(self, delay_s: int) -> None:
-        raise AssertionError("nobody asked for a copy")
+    async def process(self, work: Work, delivered: Delivery) -> None:
+        await self.processing(work)(Received(delivered, "body", self.nothing_more, self.nobody))
+
+    async def nothing_more(self, body: str, delay_s: int) -> None:
+        raise AssertionError("nobody asked for a message")
+
+    async def nobody(self) -> None:
+        raise AssertionError("with an outbox the message is acknowledged after its reply")
 
     def rows(self) -> list[StepRow]:
         return [row for row in SpoolReader(self.folder).read() if isinstance(row, StepRow)]
@@ -148,6 +156,53 @@ async def test_work_is_done_in_the_name_of_the_delivered_step(bench: Bench) -> N
 
     await bench.process(work, delivery("charge", retry=2, receives=3))
     assert seen == [(Subject("saga-7", 7, 1.5, "payment", "charge", "2.3"),)]
+
+
+class Queue:
+    """What becomes of one message and its reply, in order."""
+
+    def __init__(self, bench: Bench, deletion: Exception | None = None) -> None:
+        self.events: list[str] = []
+        self._bench = bench
+        self._deletion = deletion
+        bench.connection.told = lambda: self.events.append("told")
+
+    async def acknowledge(self) -> None:
+        self.events.append("acknowledged")
+        if self._deletion:
+            raise self._deletion
+
+    def received(self) -> Received:
+        return Received(delivery("charge"), "body", self._bench.nothing_more, self.acknowledge)
+
+
+async def test_without_an_outbox_the_message_is_acknowledged_before_the_reply_is_told(bench: Bench) -> None:
+    queue = Queue(bench)
+    await bench.processing(replying(Reply(result="done")), outbox=False)(queue.received())
+    assert queue.events == ["acknowledged", "told"]
+    assert bench.connection.replies == [("charge", Reply(result="done"))]
+
+
+async def test_reply_that_fails_without_an_outbox_is_lost_and_does_not_bring_the_message_back(bench: Bench) -> None:
+    queue = Queue(bench)
+    bench.connection.error = Indefinite("no answer")
+    await bench.processing(replying(Reply(result="done")), outbox=False)(queue.received())
+    assert queue.events == ["acknowledged", "told"]
+    assert bench.connection.replies == []
+
+
+async def test_message_that_cannot_be_acknowledged_comes_again_and_nothing_was_told(bench: Bench) -> None:
+    queue = Queue(bench, deletion=Indefinite("no answer"))
+    with pytest.raises(Indefinite, match="no answer"):
+        await bench.processing(replying(Reply(result="done")), outbox=False)(queue.received())
+    assert queue.events == ["acknowledged"]
+
+
+async def test_step_that_failed_is_not_acknowledged_without_an_outbox_either(bench: Bench) -> None:
+    queue = Queue(bench)
+    with pytest.raises(Indefinite, match="a conflict"):
+        await bench.processing(failing(Indefinite("a conflict")), outbox=False)(queue.received())
+    assert queue.events == []
 
 
 async def test_participants_work_on_the_decoded_request() -> None:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from harness.core.identity import issue
 from harness.measure.metrics import Metrics
 from harness.topologies.base import Delivery
-from harness.worker.processing import Reader, Unreadable
+from harness.worker.processing import MAX_BODY_CHARACTERS, Reader, Unreadable
 from tests.samples import AUDIENCE, KEY, delivery, envelope
 
 GOOD = issue(KEY, "ann", AUDIENCE)
@@ -76,6 +76,14 @@ def test_copy_that_a_fault_made_counts_in_no_layer() -> None:
 def test_message_that_asks_for_nothing_known_is_unreadable(error: Exception) -> None:
     with pytest.raises(Unreadable):
         Bench(FakeConnection(error=error)).read("payment", "body", 1)
+
+
+def test_message_that_is_too_large_is_not_even_looked_at() -> None:
+    bench = Bench(FakeConnection())
+    assert bench.read("payment", "x" * MAX_BODY_CHARACTERS, 1)
+    with pytest.raises(Unreadable, match="65537 characters"):
+        bench.read("payment", "x" * (MAX_BODY_CHARACTERS + 1), 1)
+    assert bench.tries("delivery") == (1, None)
 
 
 def test_deliveries_are_counted_and_those_beyond_the_first_are_retries() -> None:
