@@ -166,7 +166,7 @@ class _Reading:
         return Fault(
             name=str(name),
             kind=str(entry.get("kind")),
-            probability=self._share(f"{at}.probability", entry.get("probability", 1)),
+            probability=self._probability(f"{at}.probability", entry.get("probability", 1)),
             start_s=start_s,
             end_s=min(start_s + length_s, self._duration_s),
             participant=entry.get("participant"),
@@ -225,6 +225,16 @@ class _Reading:
                 self._problem(f"{at}.{name}", options[name], valid)
         return len(self._problems) == wrong_before
 
+    def _probability(self, field: str, value: object) -> float:
+        """A share of attempts; or so many of the sagas of each second, such as ``"0.5/s"``, at most all of them."""
+        if isinstance(value, str) and value.endswith("/s"):
+            per_s = _number_before("/s", value)
+            if per_s > 0:
+                return min(1.0, per_s / self._rate_per_s)
+            self._problem(field, value, 'so many a second, such as "0.5/s"')
+            return 0.0
+        return self._share(field, value)
+
     def _share(self, field: str, value: object, *, above_0: bool = False) -> float:
         if (
             isinstance(value, int | float)
@@ -257,8 +267,12 @@ class _Reading:
 
 def _percent(text: str) -> float:
     """80 for ``"80%"``; not a number for anything else."""
+    return _number_before("%", text)
+
+
+def _number_before(unit: str, text: str) -> float:
     try:
-        percent = float(text.removesuffix("%")) if text.endswith("%") else math.nan
+        number = float(text.removesuffix(unit)) if text.endswith(unit) else math.nan
     except ValueError:
         return math.nan
-    return percent if math.isfinite(percent) else math.nan
+    return number if math.isfinite(number) else math.nan

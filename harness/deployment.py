@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from harness.core.mitigations import Mitigations
 from harness.topologies.base import Deployed
 from harness.topologies.policy import RetryPolicy
 
@@ -33,6 +34,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     emulator: bool
     deployed: Deployed
     policy: RetryPolicy
+    mitigations: Mitigations
     seed: int
     """Of this block's round: what fault decisions and jitter are keyed by."""
     workers: int

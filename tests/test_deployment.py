@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from harness.core.mitigations import Mitigations
 from harness.deployment import Control, Deployment, read_deployment
 from harness.topologies.base import Deployed
 from harness.topologies.policy import RetryPolicy
@@ -25,8 +26,8 @@ import threading
 from harness.deployment import Steering
 
 steering, told = Steering(), threading.Event()
-print("ready", flush=True)
 last = steering.control
+print("ready", flush=True)
 while not told.wait(0.002):
     if steering.control is not last:
         last = steering.control
@@ -108,6 +109,7 @@ def test_deployment_is_the_same_after_it_was_written_and_read(tmp_path: Path) ->
         region="us-east-1",
         emulator=True,
         deployed=Deployed(queue_urls={"order": "http://q"}, bus="bus", state_machine_arn="arn"),
+        mitigations=Mitigations(sweeper="off"),
         policy=RetryPolicy(max_tries=7),
         seed=2**53,
         workers=2,

@@ -35,7 +35,8 @@ class ExecutionAborted:
         assert strike.delivery is not None
         connection: object = strike.connection
         assert isinstance(connection, Abortable)
-        await connection.abort(strike.delivery.envelope.saga_id)
+        envelope = strike.delivery.envelope
+        await connection.abort(envelope.saga_id, envelope.repairs)
         return await proceed()
 
 

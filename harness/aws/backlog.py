@@ -6,6 +6,8 @@ from harness.aws.gateway import Gateway
 
 DEAD = "-dead"
 """Ending of a dead-letter queue's name and URL."""
+REDRIVEN = "sagastorm-redriven"
+"""Attribute of a message that came back from its dead-letter queue: how often it has."""
 
 
 async def queue_depths(gateway: Gateway, queue_url: str) -> dict[str, int]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import aioboto3
@@ -17,7 +19,15 @@ from botocore import UNSIGNED
 
 SERVICES = ("sqs", "dynamodb", "stepfunctions", "events")
 MAX_ATTEMPTS = 3
-"""Of one call, the first included: the SDK's default in standard mode."""
+"""Of one call, the first included: the SDK's default in its standard and adaptive modes."""
+RETRIES: dict[str, dict[str, Any]] = {
+    "standard": {"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+    "adaptive": {"mode": "adaptive", "total_max_attempts": MAX_ATTEMPTS},
+    "legacy": {"mode": "legacy"},
+    "off": {"mode": "standard", "total_max_attempts": 1},
+}
+"""The SDK's retry modes, with the constants from before 2026. Legacy means its own: 5 attempts, of DynamoDB 10, without a
+quota; ten requests lost in a row then take longer than a message stays invisible."""
 CONNECT_TIMEOUT_S = 2.0
 USER_AGENT = "sagastorm"
 """Said as it is: the SDK would compose a long one anew for each call, at a twentieth of the call's CPU."""
@@ -29,11 +39,27 @@ TransportWrapper = Callable[[str, float, Send], Send]
 """From (service, read timeout in seconds, the real send) to the send that the SDK will use, below its retries."""
 
 
+@dataclass
+class Tries:
+    """HTTP requests that the SDK made for one call, as far as they left the SDK."""
+
+    made: int = 0
+
+
+TRIES: ContextVar[Tries | None] = ContextVar("tries", default=None)
+"""Where the requests of the call under way are counted."""
+
+
 @asynccontextmanager
 async def open_clients(
-    urls: Mapping[str, str], region: str, *, emulator: bool, wrap_transport: TransportWrapper | None = None
+    urls: Mapping[str, str],
+    region: str,
+    *,
+    emulator: bool,
+    wrap_transport: TransportWrapper | None = None,
+    retries: str = "standard",
 ) -> AsyncIterator[dict[str, Any]]:
-    """Service name to client, open until the context ends.
+    """Service name to client, open until the context ends. ``retries``: one of :data:`RETRIES`.
 
     ``urls`` must name an endpoint for every service: a missing one would make the SDK call real AWS.
     """
@@ -45,15 +71,22 @@ async def open_clients(
                 session.client(
                     service,
                     endpoint_url=urls[service],
-                    config=_config(service, emulator=emulator, wrap_transport=wrap_transport),
+                    config=_config(service, RETRIES[retries], emulator=emulator, wrap_transport=wrap_transport),
                     **credentials,
                 )
             )
             for service in SERVICES
         }
+        for client in clients.values():
+            client.meta.events.register("before-send", _count_try)
         if emulator:
             clients["dynamodb"].meta.events.register("before-sign.dynamodb", _name_somebody)
         yield clients
+
+
+def _count_try(**_: Any) -> None:
+    if tries := TRIES.get():
+        tries.made += 1
 
 
 def _name_somebody(request: Any, **_: Any) -> None:
@@ -63,11 +96,13 @@ def _name_somebody(request: Any, **_: Any) -> None:
     )
 
 
-def _config(service: str, *, emulator: bool, wrap_transport: TransportWrapper | None) -> AioConfig:
+def _config(
+    service: str, retries: Mapping[str, Any], *, emulator: bool, wrap_transport: TransportWrapper | None
+) -> AioConfig:
     options: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_S,
         "read_timeout": READ_TIMEOUT_S[service],
-        "retries": {"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        "retries": dict(retries),
         "max_pool_connections": 200,
         "user_agent": USER_AGENT,
     }

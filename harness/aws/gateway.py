@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from harness.aws.clients import MAX_ATTEMPTS
+from harness.aws.clients import TRIES, Tries
 from harness.core.errors import Indefinite
 from harness.measure.metrics import Metrics
 
@@ -38,26 +38,21 @@ class Gateway:
             name = next(python for python, api in client.meta.method_to_api_mapping.items() if api == operation)
             method = self._methods[service, operation] = getattr(client, name)
         self._metrics.aws_call(service, operation)
+        tries = Tries()
+        TRIES.set(tries)
         try:
-            response = await method(**parameters)
+            return await method(**parameters)
         except ClientError as error:
             code = error.response["Error"].get("Code", "Unknown")
-            self._count(operation, error.response)
             self._metrics.aws_error(service, operation, code)
             raise
         except HTTPClientError as error:
-            if operation not in UNCOUNTED_LAYER:
-                self._metrics.tried("sdk", attempts=MAX_ATTEMPTS, retries=MAX_ATTEMPTS - 1)
             self._metrics.aws_error(service, operation, type(error).__name__)
             raise Indefinite(f"{service}:{operation}: no answer ({type(error).__name__})") from error
         except BotoCoreError as error:
             self._metrics.aws_error(service, operation, type(error).__name__)
             raise
-        self._count(operation, response)
-        return response
-
-    def _count(self, operation: str, response: Mapping[str, Any]) -> None:
-        if operation in UNCOUNTED_LAYER:
-            return
-        retries = response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
-        self._metrics.tried("sdk", attempts=1 + retries, retries=retries)
+        finally:
+            # Counted where they are made: how many there are is for the SDK's mode and its quota to decide.
+            if tries.made and operation not in UNCOUNTED_LAYER:
+                self._metrics.tried("sdk", attempts=tries.made, retries=tries.made - 1)

@@ -34,7 +34,7 @@ _REENTERED: Final = (
 _TREATED_ALIKE: Final = "None for a run: workers treat every refusal of a callback alike."
 _SMALL: Final = "None for a run of the shipped sagas, whose payloads are about 1 KiB; a saga that outgrows the limit fails on AWS only."
 _CHECKED_IN_TESTS: Final = "None for a run: the compiled state machines are validated in the tests."
-_NO_HISTORY: Final = "None for a run: no figure is read from execution histories."
+_NO_HISTORY: Final = "None for a run: of a history only the sweeper reads, and only which state was entered last."
 
 _MINISTACK: Final = (
     _of(

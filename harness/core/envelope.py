@@ -27,6 +27,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     request: msgspec.Raw
     v: Literal[1] = 1
     """Of this type; a message of another version is one that cannot be read."""
+    repairs: int = 0
+    """How often the sweeper had asked for the saga again before this message."""
 
 
 def new_traceparent(trace_id: str | None = None) -> str:

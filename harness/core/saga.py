@@ -105,6 +105,15 @@ class Workload(Protocol):
 
 
 @dataclass(frozen=True)
+class Spell:
+    """Arrivals in a row that meet more refusals than the others: their shares are at least these."""
+
+    arrivals: range
+    cannot_pay_share: float
+    out_of_stock_share: float
+
+
+@dataclass(frozen=True)
 class WorkloadPlan:
     """What a workload is made from. ``arrivals`` is how many will be scheduled, so that stock can be set to run out."""
 
@@ -112,6 +121,15 @@ class WorkloadPlan:
     arrivals: int
     cannot_pay_share: float = 0.05
     out_of_stock_share: float = 0.05
+    spells: tuple[Spell, ...] = ()
+
+    def shares(self, arrival: int) -> tuple[float, float]:
+        """Of arrivals like this one: how many cannot pay, and how many find no stock."""
+        spells = [spell for spell in self.spells if arrival in spell.arrivals]
+        return (
+            max(self.cannot_pay_share, *(spell.cannot_pay_share for spell in spells), 0.0),
+            max(self.out_of_stock_share, *(spell.out_of_stock_share for spell in spells), 0.0),
+        )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -20,6 +21,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from harness.aws.gateway import TRANSIENT
+from harness.aws.pending import PendingSagas
 from harness.core import identity
 from harness.core.envelope import Envelope, new_traceparent
 from harness.core.saga import Saga
@@ -49,14 +51,24 @@ class Ingress:
     """The HTTP handlers of one saga in one topology."""
 
     def __init__(
-        self, saga: Saga, connection: Connection, sagas: Sagas, *, key: str, audience: str, registry: CollectorRegistry
+        self,
+        saga: Saga,
+        connection: Connection,
+        sagas: Sagas,
+        *,
+        key: str,
+        audience: str,
+        registry: CollectorRegistry,
+        pending: PendingSagas | None = None,
     ) -> None:
+        """``pending``: where each saga is registered before it is started, if there is a sweeper to look there."""
         self._saga = saga
         self._connection = connection
         self._sagas = sagas
         self._key = key
         self._audience = audience
         self._registry = registry
+        self._pending = pending
         self._decoder: msgspec.json.Decoder[object] = msgspec.json.Decoder(saga.request)
 
     def app(self) -> web.Application:
@@ -111,6 +123,10 @@ class Ingress:
             subject = Subject(envelope.saga_id, envelope.arrival, envelope.scheduled_s, "ingress", "start", "0.1")
             SUBJECTS.set((subject,))
             try:
+                if self._pending:
+                    # First: what was started and is not known of could end up a zombie. What is known of and was not
+                    # started, the sweeper will start; whoever asked for it has then had no answer, or was told so.
+                    await self._pending.register(envelope, time.monotonic_ns())
                 await self._connection.start(envelope)
             except TRANSIENT as error:
                 log.warning("%s: not known to have started: %s", envelope.saga_id, error)

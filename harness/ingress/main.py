@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from harness import registry
 from harness.aws.clients import open_clients
 from harness.aws.gateway import Gateway
+from harness.aws.pending import PendingSagas
 from harness.core.identity import KEY_VARIABLE
 from harness.deployment import Deployment, Steering, read_deployment, settle_heap
 from harness.ingress.app import Ingress
@@ -39,10 +40,14 @@ async def serve(spec: Deployment, key: str, name: str) -> None:
     ProcessCollector(registry=metrics_registry)
     metrics = Metrics(metrics_registry, topology=spec.topology, saga=spec.saga)
     sagas = Sagas()
-    async with open_clients(spec.urls, spec.region, emulator=spec.emulator) as clients:
+    retries = spec.mitigations.sdk_retries
+    async with open_clients(spec.urls, spec.region, emulator=spec.emulator, retries=retries) as clients:
         gateway = Gateway(clients, metrics)
         connection = registry.topology(spec.topology).connect(gateway, saga, spec.deployed)
-        ingress = Ingress(saga, connection, sagas, key=key, audience=spec.namespace, registry=metrics_registry)
+        pending = PendingSagas(gateway, spec.namespace) if spec.mitigations.sweeper == "on" else None
+        ingress = Ingress(
+            saga, connection, sagas, key=key, audience=spec.namespace, registry=metrics_registry, pending=pending
+        )
         runner = web.AppRunner(ingress.app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=BACKLOG)
@@ -50,7 +55,7 @@ async def serve(spec: Deployment, key: str, name: str) -> None:
         port: int = runner.addresses[0][1]
         settle_heap()
         announce(Path(spec.targets_dir), name, port)
-        await OutcomeListener(gateway, spec.deployed.queue_urls[OUTCOMES], saga, sagas).run(stopping)
+        await OutcomeListener(gateway, spec.deployed.queue_urls[OUTCOMES], saga, sagas, pending).run(stopping)
         await runner.cleanup()
 
 

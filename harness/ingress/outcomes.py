@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from harness.aws.batching import Batcher
 from harness.aws.gateway import TRANSIENT, Gateway
+from harness.aws.pending import PendingSagas
 from harness.core.saga import Saga
 from harness.ingress.sagas import Sagas
 from harness.topologies.base import ending_events
@@ -17,6 +19,8 @@ LONG_POLL_S = 2
 MAX_DELETING = 16
 """Batches of deletes under way, beyond which nothing is received until one has been answered."""
 PAUSE_AFTER_ERROR_S = 0.5
+FORGET_LINGER_S = 0.2
+"""Long, because nobody waits for it, and short beside what the sweeper waits for."""
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +42,11 @@ class _Event(msgspec.Struct, rename={"type": "detail-type"}):
 class OutcomeListener:
     """Reads the ingress's queue until it is told to stop."""
 
-    def __init__(self, gateway: Gateway, queue_url: str, saga: Saga, sagas: Sagas) -> None:
+    def __init__(
+        self, gateway: Gateway, queue_url: str, saga: Saga, sagas: Sagas, pending: PendingSagas | None = None
+    ) -> None:
+        """``pending``: where a saga that has ended is to be forgotten, if it was registered there."""
+        self._forgetting = Batcher(pending.forget, FORGET_LINGER_S) if pending else None
         self._gateway = gateway
         self._queue_url = queue_url
         self._sagas = sagas
@@ -72,6 +80,8 @@ class OutcomeListener:
                 await asyncio.wait(deleting, return_when=asyncio.FIRST_COMPLETED)
         if deleting:
             await asyncio.wait(deleting)
+        if self._forgetting:
+            await self._forgetting.close()
 
     def _hear(self, body: str) -> None:
         try:
@@ -81,7 +91,11 @@ class OutcomeListener:
             log.warning("outcomes: unreadable message: %s", error)
             return
         failure = event.detail.failure or {}
-        self._sagas.end(event.detail.envelope.saga_id, outcome, failure.get("Cause") or failure.get("Error"))
+        saga_id = event.detail.envelope.saga_id
+        self._sagas.end(saga_id, outcome, failure.get("Cause") or failure.get("Error"))
+        if self._forgetting:
+            # Whether or not it is known here: a saga whose start was not known to have worked may have been started.
+            self._forgetting.add(saga_id).add_done_callback(_forgotten)
 
     async def _delete(self, messages: list[dict[str, Any]]) -> None:
         entries = [{"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]} for i, message in enumerate(messages)]
@@ -89,3 +103,9 @@ class OutcomeListener:
             await self._gateway.call("sqs", "DeleteMessageBatch", QueueUrl=self._queue_url, Entries=entries)
         except TRANSIENT as error:
             log.info("outcomes: not deleted, it will be heard twice: %s", error)
+
+
+def _forgotten(done: asyncio.Future[None]) -> None:
+    """Nobody waits for it: of what is still registered, the sweeper will have the ending told again."""
+    if error := done.exception():
+        log.info("outcomes: an ended saga is still registered: %s", error)

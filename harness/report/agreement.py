@@ -44,9 +44,12 @@ def agreement(data: BlockData) -> Agreement:
 def _last_seen_s(data: BlockData) -> list[float]:
     """When each counting process was last seen, of those that the block's last scrape did not find.
 
-    CPU time is the sign of life, for it is the one series that changes at nearly every scrape.
+    Only what has changed is stored. CPU time is the sign of life, for it changes at nearly every scrape, though not of a
+    load generator that has nothing to do but wait for its last sagas; of that one, what it counted is a sign as well.
     """
     counting = {track.target for track in data.of_kind(COMPLETIONS)}
-    last_s = {track.target: float(track.times_s[-1]) for track in data.of_kind(CPU)}
+    last_s: dict[str, float] = {}
+    for track in (*data.of_kind(CPU), *data.of_kind(COMPLETIONS)):
+        last_s[track.target] = max(last_s.get(track.target, 0.0), float(track.times_s[-1]))
     end_s = max(last_s.values(), default=0.0)
-    return [last_s[target] for target in sorted(counting & set(last_s)) if last_s[target] < end_s]
+    return [last_s[target] for target in sorted(counting) if last_s[target] < end_s]

@@ -26,7 +26,9 @@ LAYERS = ("sdk", "delivery", "stepfunctions")
 OPTIONAL_LAYERS = ("stepfunctions",)
 """A topology without these is whole; without another layer's series something was not measured."""
 CPU_KINDS = ("worker", "ingress", "load")
-"""Processes whose CPU time must be known for a figure per saga; the harness process is added where it is known."""
+"""Processes whose CPU time must be known for a figure per saga."""
+CPU_KINDS_ADDED = ("harness", "sweeper")
+"""Processes whose CPU time is added where it is known: a run may do without them."""
 APPLIED_TWICE = ("effect-twice", "compensation-twice")
 """Checks of the audit whose findings are effects applied more often than once: duplicates that nothing suppressed."""
 
@@ -78,11 +80,11 @@ def duplicates(blocks: Sequence[BlockData], audits: Sequence[Audit]) -> tuple[Fi
 
 
 def aws_calls_per_saga(blocks: Sequence[BlockData]) -> Figure:
-    """AWS calls of workers and ingress by ended saga; what was called in the drain counts, SDK retries do not."""
+    """AWS calls of workers, ingress and sweeper by ended saga; what was called in the drain counts, SDK retries do not."""
     if not blocks:
         return NO_BLOCK
     unseen = _unseen(blocks, "worker", "ingress")
-    return unseen or _per_saga(blocks, _sum(blocks, AWS_CALLS, "worker", "ingress"))
+    return unseen or _per_saga(blocks, _sum(blocks, AWS_CALLS, "worker", "ingress", "sweeper"))
 
 
 def cpu_ms_per_saga(blocks: Sequence[BlockData]) -> Figure:
@@ -93,7 +95,7 @@ def cpu_ms_per_saga(blocks: Sequence[BlockData]) -> Figure:
         for kind in CPU_KINDS:
             if not data.of_kind(CPU, kind):
                 return Missing(f"{data.name} has no CPU time of a {kind} process")
-    seconds = sum(cpu_seconds(track) for data in blocks for track in data.of_kind(CPU, *CPU_KINDS, "harness"))
+    seconds = sum(cpu_seconds(track) for data in blocks for track in data.of_kind(CPU, *CPU_KINDS, *CPU_KINDS_ADDED))
     return _per_saga(blocks, 1000 * seconds)
 
 

@@ -79,8 +79,8 @@ class TopologySummary(msgspec.Struct, frozen=True, kw_only=True):
     ``recovered``: whether completion times and backlog came back after the storm; false where one of them was watched, for
     ``recovery_watched_s``, and did not; null without a storm, or where it cannot be told. ``recovery_s``, the later of
     ``recovery_completion_s`` and ``recovery_backlog_s``: see :mod:`harness.report.recovery`.
-    ``aws_calls_per_saga``: calls of workers and ingress, SDK retries not counted, by ended saga.
-    ``cpu_ms_per_saga``: CPU time of workers, ingress, load generator and harness from the start of the load, by ended
+    ``aws_calls_per_saga``: calls of workers, ingress and sweeper, SDK retries not counted, by ended saga.
+    ``cpu_ms_per_saga``: CPU time of workers, ingress, sweeper, load generator and harness from the start of the load, by ended
     saga; the emulator's is not in it.
     """
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from chaos.injector import Port
+from chaos.storm import Fault
 from harness import registry
 from harness.aws.clients import open_clients
 from harness.aws.gateway import TRANSIENT, Gateway
+from harness.aws.namespaces import remove
+from harness.aws.pending import PendingSagas
 from harness.aws.tables import seed
 from harness.backends.base import Backend, Endpoints
+from harness.backends.deviations import callback_retry
 from harness.core.errors import BackendDied, EnvironmentFailure
 from harness.core.identity import KEY_VARIABLE
+from harness.core.mitigations import ORCHESTRATOR_ONLY
 from harness.core.saga import Saga, Workload
 from harness.deployment import Control, Deployment
 from harness.history.history import History
@@ -33,10 +39,11 @@ from harness.run.collect import collect
 from harness.run.drain import drain
 from harness.run.processes import Fleet
 from harness.run.progress import Teller
+from harness.run.redrive import redrive
 from harness.run.sampler import Sampler, dead_letters
 from harness.run.turn import Turn
 from harness.topologies.base import Deployed
-from harness.topologies.deploy import deploy, undeploy
+from harness.topologies.deploy import deploy
 
 
 class SystemUnderTest:
@@ -52,14 +59,16 @@ class SystemUnderTest:
         self._control: Control | None = None
         self._fleet = Fleet(turn.targets_dir, turn.logs, {KEY_VARIABLE: turn.key}, self._said)
         self._sampling: asyncio.Task[None] | None = None
+        self._redriving: asyncio.Task[None] | None = None
         self._unsampled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Fails when the sampling does: a run without its series proves nothing."""
         self.ingress_url = ""
+        self._sweeper_on = turn.settings.mitigations.sweeper == "on"
         self._windows = [(fault.name, fault.start_s, fault.end_s) for fault in turn.storm.faults]
         # Any address will do: only the schedule is asked for, and it does not depend on it.
         plan = turn.plan("http://127.0.0.1", None)
         self._due_s = arrivals(plan)
-        self._workload: Workload = self._saga.workload(workload_plan(plan, len(self._due_s)))
+        self._workload: Workload = self._saga.workload(workload_plan(plan, self._due_s))
         self._block = Block(
             block=turn.number,
             topology=turn.topology,
@@ -76,12 +85,12 @@ class SystemUnderTest:
         return (time.monotonic_ns() - self._control.epoch_ns) / 1e9 if self._control else 0.0
 
     async def start(self, endpoints: Endpoints) -> None:
-        """Deploy, fill the tables, start the ingress and the workers, and begin to sample."""
+        """Deploy, fill the tables, start the ingress, the workers and the sweeper, and begin to sample."""
         turn = self.turn
         for folder in (turn.spool_dir, turn.targets_dir):
             folder.mkdir(parents=True, exist_ok=True)
         self._history.put_block(self._block)
-        self._spool_surges()
+        self._spool_scheduled()
         topology = registry.topology(turn.topology)
         metrics_registry = CollectorRegistry()
         metrics = Metrics(metrics_registry, topology=turn.topology, saga=turn.settings.saga)
@@ -89,10 +98,26 @@ class SystemUnderTest:
             open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator)
         )
         self._gateway = Gateway(clients, metrics)
-        self._deployed: Deployed = await deploy(self._gateway, self._saga, topology, turn.namespace, turn.policy)
         if turn.settings.endpoints is not None:
-            # An emulator of ours goes with its process; on somebody else's nothing of a block is left behind.
-            self._stack.push_async_callback(self._undeploy)
+            # An emulator of ours goes with its process; on somebody else's nothing of a block is left behind, nor of
+            # one that was made half.
+            self._stack.push_async_callback(self._remove_namespace)
+        self._deployed: Deployed = await deploy(
+            self._gateway,
+            self._saga,
+            topology,
+            turn.namespace,
+            turn.policy,
+            callback_retry=callback_retry(endpoints.product),
+            seed=round_seed(turn.settings.seed, turn.round),
+            sweeper=self._sweeper_on,
+        )
+        connection = topology.connect(self._gateway, self._saga, self._deployed)
+        inapplicable = [fault.name for fault in turn.storm.faults if not fault.applies_to(connection)]
+        without = [] if self._deployed.state_machine_arn else sorted(ORCHESTRATOR_ONLY)
+        self._block = msgspec.structs.replace(
+            self._block, inapplicable_faults=inapplicable, inapplicable_mitigations=without
+        )
         await seed(self._gateway, turn.namespace, self._workload.initial_items())
         await self._start_fleet(self._deployment(endpoints))
         start_exporter(metrics_registry, turn.targets_dir, "harness")
@@ -123,6 +148,7 @@ class SystemUnderTest:
             self._fleet.steer(self._control)
             self._block = msgspec.structs.replace(self._block, load_ended_s=round(self.now_s(), 3))
             self.note("the faults are lifted")
+            self._redriving = asyncio.create_task(self._redrive_at_once())
 
     async def guard(self, work: asyncio.Future[Any]) -> None:
         """Wait for ``work``; raises if the backend, a process or the sampling fails first."""
@@ -144,9 +170,12 @@ class SystemUnderTest:
         work.result()
 
     async def drain(self) -> None:
-        """Wait until queues and executions run empty."""
+        """Wait until queues and executions run empty, dead letters that are redriven among them."""
         self.note("the drain begins")
-        drained = await drain(self._gateway, self._deployed, self.turn.settings.drain_limit_s)
+        if self._redriving:
+            await self._redriving
+        pending = PendingSagas(self._gateway, self.turn.namespace) if self._sweeper_on else None
+        drained = await drain(self._gateway, self._deployed, self.turn.settings.drain_limit_s, pending, self._redrive)
         self._block = msgspec.structs.replace(self._block, drained=drained, drained_s=round(self.now_s(), 3))
         self.note("drained" if drained else "not drained within the limit")
 
@@ -162,9 +191,9 @@ class SystemUnderTest:
 
     async def stop(self, problem: str | None = None) -> None:
         """Let go of everything, whatever has happened; what was recorded is kept."""
-        if self._sampling:
-            self._sampling.cancel()
-            await asyncio.gather(self._sampling, return_exceptions=True)
+        for task in filter(None, (self._sampling, self._redriving)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         try:
             await self._fleet.stop()
             await self._stack.aclose()
@@ -188,12 +217,28 @@ class SystemUnderTest:
         arrived, ended = self._history.progress(self.turn.number)
         return f"{arrived} of {self._block.scheduled} arrivals, {ended} ended"
 
-    async def _undeploy(self) -> None:
-        topology = registry.topology(self.turn.topology)
-        try:
-            await undeploy(self._gateway, self._saga, topology, self.turn.namespace, self._deployed)
-        except TRANSIENT as error:
-            self._said(f"what the block made on the backend could not be removed: {error}")
+    async def _redrive(self) -> int:
+        if self.turn.settings.mitigations.redrive == "off":
+            return 0
+        back = await redrive(self._gateway, self._deployed.queue_urls.values())
+        if back:
+            self._block = msgspec.structs.replace(self._block, redriven=self._block.redriven + back)
+            self.note(f"dead letters that went back to their queues: {back}")
+        return back
+
+    async def _redrive_at_once(self) -> None:
+        """The drain does it again: what fails now has its turn then."""
+        with suppress(*TRANSIENT):
+            await self._redrive()
+
+    async def _remove_namespace(self) -> None:
+        problems = await remove(self._gateway, [self.turn.namespace])
+        for problem in problems:
+            self._said(problem)
+        if problems:
+            self._said(
+                "what this block made is left on the backend; `sagastorm clean` removes it once the run has ended"
+            )
 
     def _deployment(self, endpoints: Endpoints) -> Path:
         turn = self.turn
@@ -207,6 +252,7 @@ class SystemUnderTest:
             emulator=endpoints.emulator,
             deployed=self._deployed,
             policy=turn.policy,
+            mitigations=turn.settings.mitigations,
             seed=round_seed(turn.settings.seed, turn.round),
             workers=turn.settings.workers,
             storm=msgspec.to_builtins(turn.storm),
@@ -222,8 +268,8 @@ class SystemUnderTest:
         ingress, *_ = await asyncio.gather(
             self._fleet.start("ingress", [*python, "harness.ingress.main", str(deployment)], restart=False),
             *(
-                self._fleet.start("worker", [*python, "harness.worker.main", str(deployment)], restart=True)
-                for _ in range(turn.settings.workers)
+                self._fleet.start(role, [*python, f"harness.{role}.main", str(deployment)], restart=True)
+                for role in ["worker"] * turn.settings.workers + ["sweeper"] * self._sweeper_on
             ),
         )
         target = msgspec.json.decode((turn.targets_dir / f"{ingress.name}.json").read_bytes())
@@ -243,23 +289,33 @@ class SystemUnderTest:
         self._teller.say(f"  {text}")
         self.note(text)
 
-    def _spool_surges(self) -> None:
-        """A surge strikes before the load, in the schedule: its arrivals are its strikes."""
+    def _spool_scheduled(self) -> None:
+        """What changes arrivals strikes before the load, in the schedule: the arrivals that it changes are its strikes."""
         with Spool(self.turn.spool_dir / "schedule.jsonl") as spool:
             for fault in self.turn.storm.faults:
                 if registry.lookup("fault", fault.kind).port is not Port.ARRIVALS:
                     continue
-                for arrival, due_s in enumerate(self._due_s):
-                    if fault.start_s <= due_s < fault.end_s:
-                        spool.write(
-                            FaultRow(
-                                t_s=due_s,
-                                worker="schedule",
-                                fault=fault.name,
-                                saga_id="",
-                                arrival=arrival,
-                                participant="",
-                                step="arrival",
-                                attempt="0.0",
-                            )
+                for arrival in self._changed_by(fault):
+                    spool.write(
+                        FaultRow(
+                            t_s=self._due_s[arrival],
+                            worker="schedule",
+                            fault=fault.name,
+                            saga_id="",
+                            arrival=arrival,
+                            participant="",
+                            step="arrival",
+                            attempt="0.0",
                         )
+                    )
+
+    def _changed_by(self, fault: Fault) -> list[int]:
+        """Arrivals in its window; of a fault that moves none of them, those that ask for something else because of it."""
+        inside = [number for number, due_s in enumerate(self._due_s) if fault.start_s <= due_s < fault.end_s]
+        storm = self.turn.storm
+        others = msgspec.structs.replace(storm, faults=tuple(one for one in storm.faults if one != fault))
+        plan = replace(self.turn, storm=others).plan("http://127.0.0.1", None)
+        if arrivals(plan) != self._due_s:
+            return inside
+        without = self._saga.workload(workload_plan(plan, self._due_s))
+        return [number for number in inside if without.request(number) != self._workload.request(number)]

@@ -85,7 +85,7 @@ async def spawn(role: str, arguments: Sequence[str], environ: Mapping[str, str],
 
 
 class Fleet:
-    """The workers and the ingress of one block."""
+    """The workers, the ingress and the sweeper of one block."""
 
     def __init__(self, targets_dir: Path, logs: Path, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
         self._targets_dir = targets_dir

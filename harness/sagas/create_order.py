@@ -111,11 +111,12 @@ class OrderWorkload:
         return uniform(self._plan.seed, "create-order", *key)
 
     def _cannot_pay(self, arrival: int) -> bool:
-        return self._draw("class", arrival) < self._plan.cannot_pay_share
+        cannot_pay, _ = self._plan.shares(arrival)
+        return self._draw("class", arrival) < cannot_pay
 
     def _wants_scarce(self, arrival: int) -> bool:
-        share = self._plan.cannot_pay_share
-        return share <= self._draw("class", arrival) < share + 2 * self._plan.out_of_stock_share
+        cannot_pay, out_of_stock = self._plan.shares(arrival)
+        return cannot_pay <= self._draw("class", arrival) < cannot_pay + 2 * out_of_stock
 
     def _scarce_sku(self, arrival: int) -> str:
         return f"scarce-{int(SCARCE_SKUS * self._draw('scarce', arrival))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -14,7 +15,7 @@ from harness.core.envelope import Envelope
 from harness.core.saga import Outcome, Saga
 from harness.core.subject import Subject
 from harness.participants.dispatcher import Reply
-from harness.topologies.policy import RetryPolicy
+from harness.topologies.policy import DrawnWaits, RetryPolicy
 
 
 class CallbackRetry(StrEnum):
@@ -61,6 +62,10 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     queue_urls: dict[str, str]
     bus: str
     state_machine_arn: str | None = None
+    waits: DrawnWaits | None = None
+    """What executions are told to wait between tries; none where the state machine has a ``Retry`` for that."""
+    resuming_arn: str | None = None
+    """The same machine, which can be entered in any state (:mod:`.resume`); where there is a sweeper to ask for it."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class Delivery:
 
     ``retry`` is the number of commands that an orchestrator had sent for the step before this one, ``None`` where
     there is no orchestrator; ``receives`` how often the queue has handed this message out, ``is_copy`` whether the
-    message was put there again by a fault. ``extra`` is the topology's own.
+    message was put there again by a fault. ``expires_s`` is when it becomes somebody else's, by the event loop's clock.
+    ``extra`` is the topology's own.
     """
 
     envelope: Envelope
@@ -78,12 +84,15 @@ class Delivery:
     retry: int | None = None
     receives: int = 1
     is_copy: bool = False
+    expires_s: float = inf
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def attempt(self) -> str:
-        """``<retry>.<receives>``, as records and fault decisions name it; with a ``c`` for a copy."""
-        return f"{self.retry or 0}.{self.receives}{'c' if self.is_copy else ''}"
+        """``<retry>.<receives>``, as records and fault decisions name it; with a ``c`` for a copy, and ``r<n>`` for
+        what the sweeper's n-th repair has led to: it is no longer the attempt that came to nothing."""
+        repaired = f"r{self.envelope.repairs}" if self.envelope.repairs else ""
+        return f"{self.retry or 0}.{self.receives}{'c' if self.is_copy else ''}{repaired}"
 
     @property
     def subject(self) -> Subject:
@@ -95,7 +104,7 @@ class Delivery:
 
 
 class Connection(Protocol):
-    """A topology in use by one process. It may be :class:`Abortable` and :class:`Replying` as well."""
+    """A topology in use by one process. It may be :class:`Abortable`, :class:`Repairable` and :class:`Replying` as well."""
 
     async def start(self, envelope: Envelope) -> None:
         """Start a saga. Starting one that was started before is a success and starts nothing."""
@@ -114,8 +123,20 @@ class Connection(Protocol):
 class Abortable(Protocol):
     """Optional: a connection to somebody who carries a saga, and can be told to stop."""
 
-    async def abort(self, saga_id: str) -> None:
-        """Stop it where it is. Nothing is undone; where nothing runs under this id, nothing happens."""
+    async def abort(self, saga_id: str, repairs: int = 0) -> None:
+        """Stop it where it is, after so many repairs. Nothing is undone; where nothing runs, nothing happens."""
+        ...
+
+
+@runtime_checkable
+class Repairable(Protocol):
+    """Optional: a connection for which it takes more than another :meth:`Connection.start` to bring a saga on."""
+
+    async def repair(self, envelope: Envelope) -> bool:
+        """Go on with a saga that somebody has dropped; ``envelope.repairs`` is which repair this is, the first is 1.
+
+        False: somebody carries it, so it is only slow, and nothing was done.
+        """
         ...
 
 

@@ -116,6 +116,8 @@ class _Event(msgspec.Struct, frozen=True, rename={"type": "detail-type"}):
 
 
 class _Connection:
+    reply_calls = frozenset({"events:PutEvents"})
+
     def __init__(self, gateway: Gateway, saga: Saga, deployed: Deployed) -> None:
         self._gateway = gateway
         self._saga = saga

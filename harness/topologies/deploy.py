@@ -5,25 +5,42 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import ClientError
+import msgspec
 
 from harness.aws.backlog import DEAD
 from harness.aws.gateway import Gateway
+from harness.aws.pending import pending_table
 from harness.aws.tables import create_table, table_names
 from harness.core.saga import Saga
-from harness.topologies.base import Blueprint, Deployed, Topology, event_source
-from harness.topologies.policy import RetryPolicy
+from harness.topologies.base import Blueprint, CallbackRetry, Deployed, Topology, event_source
+from harness.topologies.policy import DrawnWaits, RetryPolicy
+from harness.topologies.reentry import reentered
+from harness.topologies.resume import resumable
 
 ROLE = "arn:aws:iam::000000000000:role/sagastorm"
 
 
-async def deploy(gateway: Gateway, saga: Saga, topology: Topology, namespace: str, policy: RetryPolicy) -> Deployed:
-    """Create everything the saga needs in this topology; returns where it is."""
+async def deploy(
+    gateway: Gateway,
+    saga: Saga,
+    topology: Topology,
+    namespace: str,
+    policy: RetryPolicy,
+    *,
+    callback_retry: CallbackRetry,
+    seed: int,
+    sweeper: bool = False,
+) -> Deployed:
+    """Create everything the saga needs in this topology; returns where it is.
+
+    ``callback_retry`` is the form that is right on this backend, ``seed`` decides the waits that are drawn for it.
+    ``sweeper``: with what one needs besides.
+    """
     blueprint = topology.blueprint(saga)
-    await asyncio.gather(*(create_table(gateway, name) for name in table_names(saga, namespace)))
+    tables = [*table_names(saga, namespace), *([pending_table(namespace)] if sweeper else [])]
+    await asyncio.gather(*(create_table(gateway, name) for name in tables))
     queues = await asyncio.gather(*(_create_queue(gateway, f"{namespace}-{name}", policy) for name in blueprint.queues))
     urls = {name: url for name, (url, _) in zip(blueprint.queues, queues, strict=True)}
     arns = {name: arn for name, (_, arn) in zip(blueprint.queues, queues, strict=True)}
@@ -34,49 +51,38 @@ async def deploy(gateway: Gateway, saga: Saga, topology: Topology, namespace: st
     definition = topology.state_machine(saga, deployed, policy)
     if definition is None:
         return deployed
-    machine = await gateway.call(
+    if callback_retry is CallbackRetry.REENTER:
+        definition = reentered(definition)
+        deployed = msgspec.structs.replace(deployed, waits=DrawnWaits(policy, seed))
+    name = f"{namespace}-{saga.name}"
+    return msgspec.structs.replace(
+        deployed,
+        state_machine_arn=await _create_machine(gateway, name, definition),
+        resuming_arn=await _create_machine(gateway, f"{name}-resumed", resumable(definition)) if sweeper else None,
+    )
+
+
+async def _create_machine(gateway: Gateway, name: str, definition: dict[str, Any]) -> str:
+    """A state machine: its ARN."""
+    made = await gateway.call(
         "stepfunctions",
         "CreateStateMachine",
-        name=f"{namespace}-{saga.name}",
+        name=name,
         definition=json.dumps(definition),
         roleArn=ROLE,
         type="STANDARD",
     )
-    return Deployed(queue_urls=urls, bus=bus, state_machine_arn=machine["stateMachineArn"])
-
-
-async def undeploy(gateway: Gateway, saga: Saga, topology: Topology, namespace: str, deployed: Deployed) -> None:
-    """Delete what :func:`deploy` made; what is gone already is no error."""
-    calls: list[tuple[str, str, dict[str, Any]]] = [
-        ("dynamodb", "DeleteTable", {"TableName": name}) for name in table_names(saga, namespace)
-    ]
-    for url in deployed.queue_urls.values():
-        calls += [("sqs", "DeleteQueue", {"QueueUrl": url}), ("sqs", "DeleteQueue", {"QueueUrl": url + DEAD})]
-    for rule in topology.blueprint(saga).rules:
-        on_bus = {"EventBusName": deployed.bus}
-        calls += [
-            ("events", "RemoveTargets", {"Rule": rule.subscriber, "Ids": [rule.subscriber], **on_bus}),
-            ("events", "DeleteRule", {"Name": rule.subscriber, **on_bus}),
-        ]
-    calls.append(("events", "DeleteEventBus", {"Name": deployed.bus}))
-    if deployed.state_machine_arn:
-        calls.append(("stepfunctions", "DeleteStateMachine", {"stateMachineArn": deployed.state_machine_arn}))
-    for service, operation, parameters in calls:
-        with suppress(ClientError):
-            await gateway.call(service, operation, **parameters)
+    return str(made["stateMachineArn"])
 
 
 async def _create_queue(gateway: Gateway, name: str, policy: RetryPolicy) -> tuple[str, str]:
-    """A queue with a dead-letter queue: its URL and ARN."""
+    """A queue with a dead-letter queue: its URL and ARN. Where no message is ever given up, that one stays empty."""
     _, dead_arn = await _queue(gateway, name + DEAD, {})
-    return await _queue(
-        gateway,
-        name,
-        {
-            "VisibilityTimeout": str(policy.visibility_timeout_s),
-            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": policy.max_receives}),
-        },
-    )
+    attributes = {"VisibilityTimeout": str(policy.visibility_timeout_s)}
+    if policy.max_receives:
+        redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": policy.max_receives}
+        attributes["RedrivePolicy"] = json.dumps(redrive)
+    return await _queue(gateway, name, attributes)
 
 
 async def _queue(gateway: Gateway, name: str, attributes: dict[str, str]) -> tuple[str, str]:

@@ -27,11 +27,14 @@ from harness.topologies.base import (
     outcome_rule,
 )
 from harness.topologies.policy import RetryPolicy
+from harness.topologies.resume import last_state, resumption
 
 REFUSED = "Refused"
 """The error name of a business refusal: definite, so it is caught and never retried."""
 SETTLED = frozenset({"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"})
 """Answers to a callback that comes late or twice. Whichever it is, the state machine waits for it no longer."""
+NOT_RUNNING = frozenset({"ExecutionDoesNotExist", "ValidationException"})
+"""Answers to whoever would stop an execution that there is not, or one that has ended."""
 _ENDS = ("PublishCompleted", "Completed", "PublishCompensated", "Compensated")
 
 
@@ -45,7 +48,7 @@ class Orchestrated:
     def state_machine(self, saga: Saga, deployed: Deployed, policy: RetryPolicy) -> dict[str, Any]:
         """The states in the order in which a saga meets them: forward, back, and the two ends."""
         return {
-            "Comment": f"The saga {saga.name}, compiled by sagastorm",
+            "Comment": f"The saga {saga.name}, compiled by sagastorm{_nearest(policy)}",
             "StartAt": _state(saga.steps[0].name),
             "States": _Compiler(saga, deployed, policy).states(),
         }
@@ -96,7 +99,7 @@ class _Compiler:
         return self._task(step.participant, step.name, f"{step.kind}") | {
             "Retry": [
                 {"ErrorEquals": [REFUSED], "MaxAttempts": 0},
-                self._retrier(self._policy.max_tries - 1),
+                self._retrier(self._policy.max_tries - 1 if self._policy.max_tries else FOREVER),
             ],
             "Catch": [
                 {"ErrorEquals": [REFUSED], "ResultPath": "$.failure", "Next": self._undo_from(index - 1)},
@@ -123,17 +126,23 @@ class _Compiler:
                     "envelope.$": "$.envelope",
                 },
             },
-            "TimeoutSeconds": self._policy.step_timeout_s,
+            **self._limit(),
             "ResultPath": None,
         }
 
+    def _limit(self) -> dict[str, Any]:
+        """How long a task may take; without it, AWS waits for 99,999,999 s."""
+        return {"TimeoutSeconds": self._policy.step_timeout_s} if self._policy.step_timeout_s else {}
+
     def _retrier(self, retries: int) -> dict[str, Any]:
+        policy = self._policy
         return {
             "ErrorEquals": ["States.ALL"],
-            "IntervalSeconds": self._policy.interval_s,
-            "BackoffRate": self._policy.backoff_rate,
-            "MaxDelaySeconds": self._policy.max_delay_s,
-            "JitterStrategy": "FULL",
+            "IntervalSeconds": policy.interval_s,
+            "BackoffRate": policy.backoff_rate if policy.backoff == "exponential" else 1.0,
+            "MaxDelaySeconds": policy.max_delay_s,
+            # No backoff is an interval of 0, which must be at least 1 here: with full jitter it comes nearest.
+            "JitterStrategy": "NONE" if policy.jitter == "none" and policy.backoff != "none" else "FULL",
             "MaxAttempts": retries,
         }
 
@@ -175,11 +184,20 @@ class _Compiler:
                     }
                 ]
             },
-            "TimeoutSeconds": self._policy.step_timeout_s,
+            **self._limit(),
             "ResultPath": None,
             "Retry": [self._retrier(FOREVER)],
             "Next": following,
         }
+
+
+def _nearest(policy: RetryPolicy) -> str:
+    """What a ``Retry`` cannot say of the policy."""
+    if policy.backoff == "none":
+        return "; Retry waits for at least a second, with full jitter at most so long"
+    if policy.jitter in ("equal", "decorrelated"):
+        return f"; Retry has no {policy.jitter} jitter, full jitter comes nearest"
+    return ""
 
 
 def _state(work: str) -> str:
@@ -201,8 +219,9 @@ class _Message(msgspec.Struct, frozen=True):
     envelope: Envelope
 
 
-class _Input(msgspec.Struct, frozen=True):
+class _Input(msgspec.Struct, frozen=True, omit_defaults=True):
     envelope: Envelope
+    waits_s: list[int] = []
 
 
 class _Connection:
@@ -215,17 +234,8 @@ class _Connection:
 
     async def start(self, envelope: Envelope) -> None:
         """The execution's name is the saga id, so a second start finds the first."""
-        try:
-            await self._gateway.call(
-                "stepfunctions",
-                "StartExecution",
-                stateMachineArn=self._deployed.state_machine_arn,
-                name=envelope.saga_id,
-                input=msgspec.json.encode(_Input(envelope)).decode(),
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-                raise
+        waits_s = self._deployed.waits.of(envelope.arrival) if self._deployed.waits else []
+        await self._execute(self._deployed.state_machine_arn, envelope.saga_id, _Input(envelope, waits_s))
 
     def read(self, participant: str, body: str, receives: int) -> Delivery:
         """A command carries the step, the number of retries before it, and the token to answer with."""
@@ -249,12 +259,57 @@ class _Connection:
             if error.response["Error"]["Code"] not in SETTLED:
                 raise
 
-    async def abort(self, saga_id: str) -> None:
-        """StopExecution: the execution's name is the saga id, and its ARN follows from the state machine's."""
-        machine = self._deployed.state_machine_arn or ""
-        arn = f"{machine.replace(':stateMachine:', ':execution:', 1)}:{saga_id}"
+    async def abort(self, saga_id: str, repairs: int = 0) -> None:
+        """StopExecution, of all that the saga has had: only the last of them can be running."""
+        for number in range(repairs + 1):
+            try:
+                await self._gateway.call(
+                    "stepfunctions", "StopExecution", executionArn=self._execution(saga_id, number), error="Aborted"
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in NOT_RUNNING:
+                    raise
+
+    async def repair(self, envelope: Envelope) -> bool:
+        """Go on where the saga's latest execution broke off; one that runs is only slow, and is left alone."""
+        for number in reversed(range(envelope.repairs)):
+            latest = self._execution(envelope.saga_id, number)
+            status = await self._status(latest)
+            if status == "RUNNING":
+                return False
+            if status is not None:
+                state, data = await last_state(self._gateway, latest)
+                name = f"{envelope.saga_id}-r{envelope.repairs}"
+                await self._execute(self._deployed.resuming_arn, name, resumption(state, data, envelope.repairs))
+                return True
+        # Whoever accepted it did not come to start it. Should he still do so, he finds that it was.
+        await self.start(envelope)
+        return True
+
+    def _execution(self, saga_id: str, repairs: int) -> str:
+        """The ARN of the execution that a repair has started, of the saga's first one before any repair."""
+        machine = (self._deployed.resuming_arn if repairs else self._deployed.state_machine_arn) or ""
+        name = f"{saga_id}-r{repairs}" if repairs else saga_id
+        return f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
+
+    async def _execute(self, machine: str | None, name: str, data: object) -> None:
         try:
-            await self._gateway.call("stepfunctions", "StopExecution", executionArn=arn, error="Aborted")
+            await self._gateway.call(
+                "stepfunctions",
+                "StartExecution",
+                stateMachineArn=machine,
+                name=name,
+                input=msgspec.json.encode(data).decode(),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+
+    async def _status(self, execution: str) -> str | None:
+        try:
+            described = await self._gateway.call("stepfunctions", "DescribeExecution", executionArn=execution)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
                 raise
+            return None
+        return str(described["status"])

@@ -2,22 +2,22 @@
 
 For backends on which ``Retry`` of a ``.waitForTaskToken`` task does not do what AWS documents: where all tries share
 one token, a late answer to the first ends the second; where they share an outcome, one that failed fails for ever. A
-state that is entered anew gets a new token everywhere. The wait keeps its meaning: exponential, at most
-``MaxDelaySeconds``, with full jitter in whole seconds, distributed as ``RetryPolicy.delay_s`` has it.
+state that is entered anew gets a new token everywhere. How long it waits is in its input, ``$.waits_s``: whoever starts
+an execution has drawn it, by the function that messages wait by, which knows more kinds of jitter than ``Retry`` does.
 
-A saga in which nothing fails pays one state transition for it, one that is compensated two, and each retry five or six.
-The states between two tries are the same for all tasks: LocalStack parses the definition anew for every execution, and
-with these states written out for each task a saga took half as long again there.
+A saga in which nothing fails pays one state transition for it, one that is compensated two, and each retry four or
+five. The states between two tries are the same for all tasks: LocalStack parses the definition anew for every
+execution, and with these states written out for each task a saga took half as long again there.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.topologies.base import FOREVER
+from harness.topologies.policy import WAITS_AHEAD
 
 State = dict[str, Any]
 
@@ -26,20 +26,18 @@ CALLBACK = ".waitForTaskToken"
 COUNT = "Count tries"
 WAIT = "Wait to try"
 """All states that are added have a space in their names, which no state made from a step has."""
-LONGEST_S = 1000
-"""The longest wait that can be drawn: it is the length of an array, which may have so many items."""
-
-_NONE_YET = {"retry": 0, "rung": 0}
+_NONE_YET = {"retry": 0, "wait": 0}
 """``$.tries``: the retries of the task under way, and which wait the next one has. Leaving a task resets it."""
-_GIVE_UP, _BACK_OFF, _DRAW, _TRY_AGAIN = "Give up or not", "Back off", "Draw a wait", "Try again"
+_THEN = [*range(1, WAITS_AHEAD), WAITS_AHEAD // 2]
+"""Which wait comes after which; behind the last, the later half begins again."""
+_GIVE_UP, _BACK_OFF, _TRY_AGAIN = "Give up or not", "Back off", "Try again"
 _BACKOFF = ("IntervalSeconds", "BackoffRate", "MaxDelaySeconds", "JitterStrategy")
-_SCALE = 1_000_000
 
 
-def reentered(definition: dict[str, Any], seed: int) -> dict[str, Any]:
+def reentered(definition: dict[str, Any]) -> dict[str, Any]:
     """The same machine with every ``Retry`` of a callback task written out; other tasks keep theirs.
 
-    Waits are drawn from ``seed``, the arrival's number (``$.envelope.arrival`` of the input), the state and the retry.
+    Its input must have ``waits_s``, the seconds before each of the first ``WAITS_AHEAD`` retries of a task.
 
     Raises ``ValueError`` for tasks whose ``Retry`` and ``Catch`` it cannot write out without changing what they mean.
     """
@@ -62,7 +60,8 @@ def reentered(definition: dict[str, Any], seed: int) -> dict[str, Any]:
         states |= {_on_to(catcher["Next"]): _reset(catcher["Next"]) for catcher in task["Catch"]}
     if limited:
         states[_GIVE_UP] = _give_up(limited)
-    states |= dict(_waits([task["Retry"][-1] for task in tasks.values()], seed))
+    states[_BACK_OFF] = _back_off()
+    states[WAIT] = {"Type": "Wait", "SecondsPath": "$.tries.wait_s", "Next": _TRY_AGAIN}
     states[_TRY_AGAIN] = _try_again(list(tasks))
     return definition | {"StartAt": COUNT, "States": states}
 
@@ -97,8 +96,6 @@ def _not_understood(tasks: Mapping[str, State]) -> Iterator[str]:
     retriers = [task["Retry"][-1] for task in tasks.values()]
     if len({tuple(retrier.get(part) for part in _BACKOFF) for retrier in retriers}) > 1:
         yield "the tasks do not all wait alike"
-    elif _ceilings_s(retriers)[-1] > LONGEST_S:
-        yield f"a wait may be longer than {LONGEST_S} s"
 
 
 def _errors(rules: Sequence[State]) -> list[str]:
@@ -153,52 +150,15 @@ def _try_again(names: Sequence[str]) -> State:
     return {"Type": "Choice", "Choices": rules}
 
 
-def _waits(retriers: Sequence[Mapping[str, Any]], seed: int) -> Iterator[tuple[str, State]]:
-    """From a failed try to the next, of whichever task.
-
-    ``States.MathRandom`` would be the plain way to draw, but MiniStack ignores its seed, and both emulators count the
-    end of the range in, which AWS leaves out. So the digits in a hash are read as a fraction of the longest wait, and
-    how many half-way marks between whole seconds lie below it is the wait: the same on every backend.
-    """
-    ceilings_s = _ceilings_s(retriers)
-    last = len(ceilings_s) - 1
-    jitter = retriers[0].get("JitterStrategy") == "FULL"
-    counted = {
-        "retry.$": "States.MathAdd($.tries.retry, 1)",
-        "rung.$": _of_rung([min(rung + 1, last) for rung in range(last + 1)]),
+def _back_off() -> State:
+    then = f"States.Array({', '.join(map(str, _THEN))})"
+    return {
+        "Type": "Pass",
+        "Parameters": {
+            "retry.$": "States.MathAdd($.tries.retry, 1)",
+            "wait.$": f"States.ArrayGetItem({then}, $.tries.wait)",
+            "wait_s.$": "States.ArrayGetItem($.waits_s, $.tries.wait)",
+        },
+        "ResultPath": "$.tries",
+        "Next": WAIT,
     }
-    if jitter:
-        counted |= {
-            "first_mark.$": _of_rung([math.ceil(_SCALE / 2 / ceiling_s) for ceiling_s in ceilings_s]),
-            "digits.$": f"States.StringSplit(States.Hash(States.Format('{seed}/{{}}/{{}}/{{}}', "
-            "$.trying, $.envelope.arrival, $.tries.retry), 'SHA-256'), 'abcdef')",
-        }
-    else:
-        counted |= {"wait_s.$": _of_rung([math.floor(ceiling_s + 0.5) for ceiling_s in ceilings_s])}
-    yield _BACK_OFF, _count(counted, _DRAW if jitter else WAIT)
-    if jitter:
-        digits = "States.ArrayGetItem($.tries.digits, 0), States.ArrayGetItem($.tries.digits, 1)"
-        drawn = f"States.StringToJson(States.Format('0.{{}}{{}}e{len(str(_SCALE)) - 1}', {digits}))"
-        apart = "States.MathAdd($.tries.first_mark, $.tries.first_mark)"
-        marks = f"States.ArrayLength(States.ArrayRange($.tries.first_mark, {drawn}, {apart}))"
-        yield _DRAW, _count({"retry.$": "$.tries.retry", "rung.$": "$.tries.rung", "wait_s.$": marks}, WAIT)
-    yield WAIT, {"Type": "Wait", "SecondsPath": "$.tries.wait_s", "Next": _TRY_AGAIN}
-
-
-def _count(tries: State, following: str) -> State:
-    return {"Type": "Pass", "Parameters": tries, "ResultPath": "$.tries", "Next": following}
-
-
-def _of_rung(values: Sequence[int]) -> str:
-    return f"States.ArrayGetItem(States.Array({', '.join(map(str, values))}), $.tries.rung)"
-
-
-def _ceilings_s(retriers: Sequence[Mapping[str, Any]]) -> list[float]:
-    """The longest wait before each retry, to the last or to the one that all later ones repeat."""
-    interval_s, rate = retriers[0].get("IntervalSeconds", 1), retriers[0].get("BackoffRate", 2.0)
-    longest_s = retriers[0].get("MaxDelaySeconds", math.inf)
-    retries = max(retrier.get("MaxAttempts", 3) for retrier in retriers)
-    ceilings_s = [min(longest_s, interval_s)]
-    while len(ceilings_s) < retries and rate > 1 and ceilings_s[-1] < min(longest_s, LONGEST_S):
-        ceilings_s.append(min(longest_s, interval_s * rate ** len(ceilings_s)))
-    return ceilings_s

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
@@ -25,15 +26,24 @@ from harness.deployment import Deployment, Steering, read_deployment, settle_hea
 from harness.history.spool import Spool
 from harness.measure.exporter import start_exporter
 from harness.measure.metrics import Metrics
-from harness.participants.dispatcher import Dispatcher
+from harness.participants.mitigated import dispatcher_for
+from harness.topologies.base import Connection
+from harness.worker.breaker import Breaker, guarded
+from harness.worker.budget import RetryBudget
 from harness.worker.consumer import Consumer
-from harness.worker.ports import Process, Work
+from harness.worker.ports import Answer, Process, Work
 from harness.worker.processing import Processing, Reader, participant_work
+from harness.worker.shedding import CONCURRENCY, UNSHED, while_ours
 
-CONCURRENCY = 32
-"""Messages in hand, of each participant in each process."""
 
-Wrappers = tuple[TransportWrapper | None, Callable[[Work], Work], Callable[[Process], Process]]
+@dataclass(frozen=True)
+class Wrappers:
+    """What is put around each port; by default nothing is."""
+
+    transport: TransportWrapper | None = None
+    work: Callable[[Work], Work] = lambda inner: inner
+    reply: Callable[[Answer], Answer] = lambda inner: inner
+    process: Callable[[Process, Connection], Process] = lambda inner, connection: inner
 
 
 async def work(spec: Deployment, key: str, name: str) -> None:
@@ -46,23 +56,35 @@ async def work(spec: Deployment, key: str, name: str) -> None:
     metrics = Metrics(metrics_registry, topology=spec.topology, saga=spec.saga)
 
     with Spool(Path(spec.spool_dir) / f"{name}.jsonl") as spool:
-        wrap_transport, wrap_work, wrap_process = _faults(spec, name, steering, spool, metrics)
+        wrap = _faults(spec, name, steering, spool, metrics)
         async with open_clients(
-            spec.urls, spec.region, emulator=spec.emulator, wrap_transport=wrap_transport
+            spec.urls,
+            spec.region,
+            emulator=spec.emulator,
+            wrap_transport=wrap.transport,
+            retries=spec.mitigations.sdk_retries,
         ) as clients:
             gateway = Gateway(clients, metrics)
             connection = registry.topology(spec.topology).connect(gateway, saga, spec.deployed)
-            participants = wrap_work(participant_work(saga, Dispatcher(saga, DynamoStore(gateway, spec.namespace))))
-            process = wrap_process(
+            store = DynamoStore(gateway, spec.namespace)
+            steps = participant_work(saga, dispatcher_for(saga, store, spec.mitigations))
+            sheds = spec.mitigations.load_shedding == "on"
+            participants = wrap.work(while_ours(steps) if sheds else steps)
+            # Outside of the faults, whose failures they are there to see; where they are switched off, nowhere.
+            breakers = {p: Breaker(p, metrics) for p in saga.participants if spec.mitigations.circuit_breaker == "on"}
+            budgets = {p: RetryBudget(p, metrics) for p in saga.participants if spec.mitigations.retry_budget == "on"}
+            process = wrap.process(
                 Processing(
                     saga,
-                    participants,
-                    connection,
+                    guarded(participants, breakers) if breakers else participants,
+                    wrap.reply(connection.reply),
                     worker=name,
                     spool=spool,
                     metrics=metrics,
                     now_s=steering.now_s,
-                )
+                    outbox=spec.mitigations.outbox == "on",
+                ),
+                connection,
             )
             read = Reader(connection, metrics, key, spec.namespace)
             consumers = [
@@ -74,7 +96,9 @@ async def work(spec: Deployment, key: str, name: str) -> None:
                     process,
                     policy=spec.policy,
                     seed=spec.seed,
-                    concurrency=CONCURRENCY,
+                    concurrency=CONCURRENCY if sheds else UNSHED,
+                    breaker=breakers.get(participant),
+                    budget=budgets.get(participant),
                 )
                 for participant in saga.participants
             ]
@@ -86,7 +110,8 @@ async def work(spec: Deployment, key: str, name: str) -> None:
 def _faults(spec: Deployment, name: str, steering: Steering, spool: Spool, metrics: Metrics) -> Wrappers:
     """What the storm puts around the ports; with no faults nothing is, and chaos is not even imported."""
     if not spec.storm["faults"]:
-        return None, lambda inner: inner, lambda inner: inner
+        return Wrappers()
+    from chaos.claims import Claims
     from chaos.engine import Engine, Site
     from chaos.storm import resolved
 
@@ -96,9 +121,10 @@ def _faults(spec: Deployment, name: str, steering: Steering, spool: Spool, metri
         worker=name,
         now_s=steering.now_s,
         is_on=lambda: steering.control.storm_on,
+        claims=Claims(Path(spec.spool_dir) / "claims"),
     )
     engine = Engine(resolved(spec.storm), site, spool, metrics)
-    return engine.wrap_transport, engine.wrap_work, engine.wrap_process
+    return Wrappers(engine.wrap_transport, engine.wrap_work, engine.wrap_reply, engine.wrap_process)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,12 @@ from harness.history.spool import Spool
 from harness.measure.metrics import Metrics
 from harness.participants.dispatcher import Dispatcher, Reply
 from harness.topologies.base import Connection, Delivery
-from harness.worker.ports import Received, Work
+from harness.worker.ports import Answer, Received, Work
+
+MAX_BODY_CHARACTERS = 64 * 1024
+"""Of a message. A command or an event has about two thousand; what is far beyond is not decoded to find out why."""
+
+log = logging.getLogger(__name__)
 
 
 class Unreadable(Exception):
@@ -37,26 +43,34 @@ def participant_work(saga: Saga, dispatcher: Dispatcher) -> Work:
 
 
 class Processing:
-    """Handles deliveries for all participants of one worker process."""
+    """Handles deliveries for all participants of one worker process.
+
+    ``outbox``: the reply is told before the message is acknowledged. The dispatcher has stored it with the effect, so a
+    message that comes again because nobody could be told is told again; no table of things to be told is needed besides.
+    Without, the message is acknowledged as soon as the step is committed: what goes wrong from there to the end of the
+    telling, a crash or an error, loses the reply for ever.
+    """
 
     def __init__(
         self,
         saga: Saga,
         work: Work,
-        connection: Connection,
+        answer: Answer,
         *,
         worker: str,
         spool: Spool,
         metrics: Metrics,
         now_s: Callable[[], float],
+        outbox: bool = True,
     ) -> None:
         self._undoing = {work.name for work in saga.works().values() if work.undoes}
         self._work = work
-        self._connection = connection
+        self._answer = answer
         self._worker = worker
         self._spool = spool
         self._metrics = metrics
         self._now_s = now_s
+        self._outbox = outbox
 
     async def __call__(self, received: Received) -> None:
         """Take the step and tell how it ended. Raises one of ``TRANSIENT`` where it must be delivered again."""
@@ -73,7 +87,17 @@ class Processing:
             self._metrics.duplicate(delivery.step, suppressed=True)
         elif delivery.step in self._undoing and reply.result == "done":
             self._metrics.compensation(delivery.participant, delivery.step)
-        await self._connection.reply(delivery, reply)
+        if self._outbox:
+            await self._answer(delivery, reply)
+        else:
+            await received.acknowledge()
+            await self._tell_once(delivery, reply)
+
+    async def _tell_once(self, delivery: Delivery, reply: Reply) -> None:
+        try:
+            await self._answer(delivery, reply)
+        except TRANSIENT as error:
+            log.info("%s %s: nobody will hear of it: %s", delivery.envelope.saga_id, delivery.step, error)
 
     def _record(
         self, delivery: Delivery, started: float, result: str, *, replayed: bool = False, detail: str | None = None
@@ -109,6 +133,8 @@ class Reader:
 
     def __call__(self, participant: str, body: str, receives: int, *, is_copy: bool = False) -> Delivery:
         """Raises :class:`Unreadable`."""
+        if len(body) > MAX_BODY_CHARACTERS:
+            raise Unreadable(f"{len(body)} characters, where {MAX_BODY_CHARACTERS} are the most")
         try:
             delivery = self._connection.read(participant, body, receives)
             self._verify(delivery.envelope.identity)

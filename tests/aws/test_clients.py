@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from botocore import retryhandler
 from botocore.exceptions import ReadTimeoutError
 from botocore.retries import standard
+from prometheus_client import CollectorRegistry
 
 from harness.aws import clients
 from harness.aws.clients import MAX_ATTEMPTS, SERVICES, Send, open_clients
+from harness.aws.gateway import Gateway
+from harness.core.errors import Indefinite
+from harness.measure.metrics import Metrics
 from tests.aws.loopback import Backend, serving
 
 TABLES = {"TableNames": ["orders"]}
@@ -94,3 +100,40 @@ async def test_service_without_an_endpoint_is_an_error_and_never_a_call_to_real_
     with pytest.raises(KeyError):
         async with open_clients({"sqs": "http://127.0.0.1:1"}, "us-east-1", emulator=True):
             pass
+
+
+@pytest.mark.parametrize(
+    ("mode", "lost", "made"),
+    [("standard", 9, 3), ("standard", 1, 2), ("adaptive", 9, 3), ("legacy", 4, 5), ("legacy", 99, 10), ("off", 9, 1)],
+)
+async def test_every_request_is_counted_that_the_mode_allows(
+    mode: str, lost: int, made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retryhandler, "delay_exponential", lambda *args, **options: 0)
+    transport, registry = LosingTransport(lose=lost), CollectorRegistry()
+    async with (
+        serving(Backend(TABLES)) as urls,
+        open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport, retries=mode) as clients,
+    ):
+        with suppress(Indefinite):
+            await Gateway(clients, Metrics(registry, topology="t", saga="s")).call("dynamodb", "ListTables")
+    assert len(transport.attempts) == made
+    labels = {"topology": "t", "saga": "s", "layer": "sdk"}
+    assert registry.get_sample_value("sagastorm_attempts_total", labels) == made
+    assert (registry.get_sample_value("sagastorm_retries_total", labels) or 0) == made - 1
+
+
+async def test_tries_that_the_quota_of_the_sdk_refuses_are_not_counted() -> None:
+    transport, registry = LosingTransport(lose=10_000), CollectorRegistry()
+    calls = 60
+    async with (
+        serving(Backend(TABLES)) as urls,
+        open_clients(urls, "us-east-1", emulator=True, wrap_transport=transport) as clients,
+    ):
+        gateway = Gateway(clients, Metrics(registry, topology="t", saga="s"))
+        for _ in range(calls):
+            with suppress(Indefinite):
+                await gateway.call("dynamodb", "ListTables")
+    assert len(transport.attempts) < MAX_ATTEMPTS * calls
+    labels = {"topology": "t", "saga": "s", "layer": "sdk"}
+    assert registry.get_sample_value("sagastorm_attempts_total", labels) == len(transport.attempts)

@@ -130,6 +130,27 @@ def test_an_action_that_finds_a_free_slot_is_not_struck() -> None:
     assert struck == [False, False, True]
 
 
+def test_action_whose_turn_comes_after_its_callers_patience_takes_its_turn_and_fails_undone() -> None:
+    act = Act()
+    injector = Overload(Overload.Options(actions_per_s=4, patience_actions=2), workers=2)
+    ended_s: list[float] = []
+
+    async def one() -> None:
+        try:
+            await (injector.strike(Strike(), act) if injector.bites(Strike()) else act())
+        finally:
+            ended_s.append(asyncio.get_running_loop().time())
+
+    async def main() -> list[BaseException | None]:
+        at_once = await asyncio.gather(*(one() for _ in range(5)), return_exceptions=True)
+        return [*at_once, *await asyncio.gather(one(), return_exceptions=True)]
+
+    ends = in_virtual_time(main())
+    assert [isinstance(end, Indefinite) for end in ends] == [False, False, False, True, True, False]
+    assert ended_s == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    assert act.begun_s == [0.0, 0.5, 1.0, 2.5]
+
+
 def test_surge_has_no_business_in_a_worker() -> None:
     with pytest.raises(AssertionError, match="not struck in a worker"):
         in_virtual_time(Surge(Surge.Options(factor=2), workers=1).strike(Strike(), Act()))

@@ -37,15 +37,6 @@ def problems(folder: Path, text: str) -> dict[str, tuple[object, str]]:
     return {problem.field.removeprefix(f"storm {name}: "): (problem.value, problem.valid) for problem in found}
 
 
-@pytest.mark.parametrize("name", shipped())
-def test_shipped_storm_fits_create_order_and_any_length_of_load(name: str) -> None:
-    for duration_s in (1.0, 25.0):
-        storm = load(name, SAGA, duration_s, 10)
-        assert storm.name == name
-        assert storm.description
-        assert all(0 <= fault.start_s < fault.end_s <= duration_s for fault in storm.faults)
-
-
 def test_default_storm_has_every_kind_of_fault_and_calm_has_none() -> None:
     kinds = {fault.kind for fault in load("default", SAGA, 25, 10).faults}
     assert kinds == {"timeout", "duplicate-delivery", "overload", "surge"}
@@ -180,7 +171,7 @@ def test_file_that_is_no_toml_is_refused(content: bytes, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["tornado", "missing.toml", ""])
 def test_unknown_storm_is_refused_and_the_shipped_ones_are_named(name: str) -> None:
-    with pytest.raises(UsageError, match="one of: calm, default; or the path of a .toml file"):
+    with pytest.raises(UsageError, match=f"one of: {', '.join(shipped())}; or the path of a .toml file"):
         load(name, SAGA, 200, 10)
 
 
@@ -224,6 +215,20 @@ def test_share_of_the_rate_that_makes_no_sense_is_refused_by_the_name_of_its_opt
     assert found == {
         "fault[0].actions_per_s": (share.strip('"'), 'a number above 0, or a share of the offered rate such as "80%"')
     }
+
+
+@pytest.mark.parametrize(("rate_per_s", "probability"), [(25, 0.02), (5, 0.1), (0.25, 1)])
+def test_probability_may_be_so_many_of_the_sagas_of_a_second(
+    rate_per_s: float, probability: float, tmp_path: Path
+) -> None:
+    storm = load(storm_file(tmp_path, f'[[fault]]\n{GOOD_FAULT}probability = "0.5/s"\n'), SAGA, 200, rate_per_s)
+    assert storm.faults[0].probability == pytest.approx(probability)
+
+
+@pytest.mark.parametrize("text", ["0/s", "-1/s", "many/s", "/s"])
+def test_so_many_a_second_that_makes_no_sense_is_refused(text: str, tmp_path: Path) -> None:
+    found = problems(tmp_path, f'[[fault]]\n{GOOD_FAULT}probability = "{text}"')
+    assert found == {"fault[0].probability": (text, 'so many a second, such as "0.5/s"')}
 
 
 def test_option_that_is_no_rate_takes_no_share_of_one(tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
@@ -14,7 +11,6 @@ from prometheus_client import CollectorRegistry
 
 from harness.aws.clients import open_clients
 from harness.aws.gateway import Gateway
-from harness.backends import localstack_env
 from harness.backends.base import Backend, Endpoints
 from harness.backends.deviations import deviations
 from harness.backends.embedded import Embedded
@@ -54,21 +50,22 @@ async def backend(
 ) -> AsyncIterator[tuple[Endpoints, Gateway]]:
     """A started backend and the clients to it, by the parameter's name."""
     logs = tmp_path_factory.mktemp("contract")
-    with ExitStack() as stack:
-        backend: Backend
-        if request.param == "embedded":
-            backend = Embedded(logs / "emulator.log")
-        else:
-            environ = stack.enter_context(_localstack(logs))
-            backend = LOCALSTACK.backend(LOCALSTACK.resolve(None, environ), logs / "localstack.log")
-        endpoints = await backend.start()
-        try:
-            assert endpoints.product == PRODUCTS[request.param]
-            async with open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator) as clients:
-                metrics = Metrics(CollectorRegistry(), topology="contract", saga="contract")
-                yield endpoints, Gateway(clients, metrics)
-        finally:
-            await backend.stop()
+    backend: Backend
+    if request.param == "embedded":
+        backend = Embedded(logs / "emulator.log")
+    else:
+        environ = request.getfixturevalue("localstack")
+        # By another variable, since localstack-client looks for its own in this process's environment only.
+        urls = LOCALSTACK.resolve(None, environ | {"AWS_ENDPOINT_URL": f"http://{environ['LOCALSTACK_HOST']}"})
+        backend = LOCALSTACK.backend(urls, logs / "localstack.log")
+    endpoints = await backend.start()
+    try:
+        assert endpoints.product == PRODUCTS[request.param]
+        async with open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator) as clients:
+            metrics = Metrics(CollectorRegistry(), topology="contract", saga="contract")
+            yield endpoints, Gateway(clients, metrics)
+    finally:
+        await backend.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -79,15 +76,3 @@ async def cloud(backend: tuple[Endpoints, Gateway]) -> AsyncIterator[Cloud]:
     yield cloud
     await cloud.remove()
 
-
-@contextmanager
-def _localstack(logs: Path) -> Iterator[Mapping[str, str]]:
-    """The environment in which LocalStack is found: the one that it names, or one that is started."""
-    with ExitStack() as stack:
-        if not os.environ.get("LOCALSTACK_HOST"):
-            if missing := localstack_env.missing():
-                pytest.skip("; ".join(missing))
-            patch = stack.enter_context(pytest.MonkeyPatch.context())
-            for variable, value in stack.enter_context(localstack_env.running(logs)).items():
-                patch.setenv(variable, value)  # localstack-client reads the process's own
-        yield os.environ

@@ -11,6 +11,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Counter
 
+from harness.aws.pending import PendingSagas
 from harness.core.envelope import Envelope
 from harness.core.identity import issue
 from harness.ingress.app import Ingress
@@ -72,11 +73,22 @@ class FrontDoor:
 
 @asynccontextmanager
 async def front_door(
-    connection: FakeConnection | None = None, sagas: Sagas | None = None, registry: CollectorRegistry | None = None
+    connection: FakeConnection | None = None,
+    sagas: Sagas | None = None,
+    registry: CollectorRegistry | None = None,
+    pending: PendingSagas | None = None,
 ) -> AsyncIterator[FrontDoor]:
     """Open for as long as the context lasts."""
     connection, sagas = connection or FakeConnection(), sagas or Sagas()
-    ingress = Ingress(SAGA, connection, sagas, key=KEY, audience=AUDIENCE, registry=registry or CollectorRegistry())
+    ingress = Ingress(
+        SAGA,
+        connection,
+        sagas,
+        key=KEY,
+        audience=AUDIENCE,
+        registry=registry or CollectorRegistry(),
+        pending=pending,
+    )
     async with TestClient(TestServer(ingress.app())) as client:
         yield FrontDoor(client, connection, sagas)
 

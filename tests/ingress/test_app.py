@@ -9,11 +9,12 @@ from typing import Any
 import jwt
 import pytest
 
+from harness.aws.pending import PendingSagas
 from harness.core.errors import Indefinite
 from harness.core.identity import issue
 from harness.core.saga import Outcome
 from harness.ingress.sagas import Sagas
-from tests.fake_gateway import aws_error
+from tests.fake_gateway import FakeGateway, Parameters, aws_error
 from tests.ingress.front_door import ORDER, FakeConnection, counting_registry, front_door
 from tests.samples import AUDIENCE, KEY, as_json
 
@@ -190,6 +191,46 @@ async def test_saga_that_ended_although_its_start_was_unknown_is_not_started_aga
         door.sagas.end(known, Outcome.COMPLETED, None)
         assert (await door.post(idempotency_key="k-1")).status == 202
         assert connection.asked == 1
+
+
+async def test_saga_is_registered_before_it_is_started() -> None:
+    connection = FakeConnection()
+
+    def put(parameters: Parameters) -> dict[str, Any]:
+        assert connection.started == []
+        return {}
+
+    gateway = FakeGateway(PutItem=put)
+    async with front_door(connection, pending=PendingSagas(gateway, "ns")) as door:
+        saga_id = (await (await door.post()).json())["saga_id"]
+    [call] = gateway.asked("PutItem")
+    assert (call["TableName"], call["Item"]["id"]) == ("ns-ingress-pending", {"S": saga_id})
+    assert [envelope.saga_id for envelope in connection.started] == [saga_id]
+
+
+async def test_saga_that_cannot_be_registered_is_not_started() -> None:
+    gateway = FakeGateway(PutItem=[Indefinite("no answer"), {}])
+    async with front_door(pending=PendingSagas(gateway, "ns")) as door:
+        first = await door.post(idempotency_key="k-1")
+        assert (first.status, door.connection.asked) == (503, 0)
+        assert (await door.post(idempotency_key="k-1")).status == 202
+        assert door.connection.asked == 1
+
+
+async def test_saga_that_is_registered_already_is_started_all_the_same() -> None:
+    gateway = FakeGateway(PutItem=aws_error("ConditionalCheckFailedException"))
+    async with front_door(pending=PendingSagas(gateway, "ns")) as door:
+        assert (await door.post()).status == 202
+        assert door.connection.asked == 1
+
+
+async def test_request_that_is_refused_leaves_nothing_for_the_sweeper() -> None:
+    gateway = FakeGateway()
+    async with front_door(sagas=Sagas(max_under_way=0), pending=PendingSagas(gateway, "ns")) as door:
+        assert (await door.post(ORDER | {"lines": []})).status == 400
+        assert (await door.post(ORDER | {"customer": "bob"})).status == 403
+        assert (await door.post()).status == 503
+    assert gateway.calls == []
 
 
 async def test_full_house_turns_new_sagas_away_until_one_has_ended() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.aws.pending import PendingSagas
 from harness.core.errors import Indefinite
 from harness.core.saga import Outcome
 from harness.ingress import outcomes
@@ -129,3 +130,25 @@ async def test_stop_waits_for_the_long_poll_and_for_the_deletions() -> None:
     assert not running.done()
     finish.set()
     await running
+
+
+async def forget(*answers: Any, forgets: Any) -> list[list[str]]:
+    """The sagas that are forgotten together, of a listener whose sagas are registered."""
+    stopping = asyncio.Event()
+    gateway = FakeGateway(ReceiveMessage=polls(stopping, *answers), DeleteMessageBatch={}, BatchWriteItem=forgets)
+    async with asyncio.timeout(5):
+        await OutcomeListener(gateway, "q", SAGA, Sagas(), PendingSagas(gateway, "ns")).run(stopping)
+    batches = [call["RequestItems"]["ns-ingress-pending"] for call in gateway.asked("BatchWriteItem")]
+    return [[entry["DeleteRequest"]["Key"]["id"]["S"] for entry in batch] for batch in batches]
+
+
+async def test_ended_sagas_are_forgotten_together_even_those_that_nobody_here_knows() -> None:
+    ended = [event("OrderConfirmed"), event("OrderCancelled", "saga-8"), event("OrderApproved", "saga-9")]
+    assert await forget(ended, [], forgets={}) == [["saga-7", "saga-8"]]
+
+
+async def test_ended_saga_that_could_not_be_forgotten_is_forgotten_when_its_end_is_told_again() -> None:
+    again = [event("OrderConfirmed")]
+    many = [event("OrderConfirmed", f"saga-{number}") for number in range(10, 20)]
+    told = await forget(again, many, again, [], forgets=[Indefinite("no answer"), {}])
+    assert [names.count("saga-7") for names in told] == [1, 1]

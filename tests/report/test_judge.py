@@ -347,12 +347,14 @@ def test_a_rate_near_what_the_backend_carries_of_a_topology_is_remarked_upon() -
     )
 
 
-def counting(counted: float, last_s: float = 30.0) -> dict[str, Any]:
-    """120 sagas that ended; the load process counted some of them and was last seen at ``last_s``."""
+def counting(counted: float, last_s: float = 30.0, idle_s: float = 0.0) -> dict[str, Any]:
+    """120 sagas that ended; the load process counted some of them and was last seen at ``last_s``.
+
+    Its CPU time, which is stored when it has changed, was last stored ``idle_s`` before."""
     series = healthy_series(sagas(120))
     series[COMPLETIONS] = [track("load-1", [(-0.5, 0.0), (last_s, counted)], outcome="completed")]
     others = [each for each in series[CPU] if each.kind != "load"]
-    series[CPU] = [*others, track("load-1", [(-0.5, 1.0), (last_s, 2.0)])]
+    series[CPU] = [*others, track("load-1", [(-0.5, 1.0), (last_s - idle_s, 2.0)])]
     return {"rows": sagas(120), "series": series}
 
 
@@ -369,6 +371,10 @@ def test_what_a_process_counted_between_its_last_scrape_and_its_end_is_explained
     # Six sagas a second end: 12 of them in the two seconds after the last scrape.
     assert judged(pair(**counting(108, last_s=10.0))).verdict is RunVerdict.PASS
     assert "explain 12 of the difference" in judged(pair(**counting(107, last_s=10.0))).reasons[0]
+
+
+def test_a_process_that_counts_without_measurable_work_is_seen_by_what_it_counts() -> None:
+    assert judged(pair(**counting(108, last_s=10.0, idle_s=10.0))).verdict is RunVerdict.PASS
 
 
 def test_the_end_of_a_process_does_not_explain_that_it_counted_too_many() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness import registry
 from harness.sagas.create_order import SAGA
 from harness.topologies.base import OUTCOMES, CallbackRetry, Deployed
 from harness.topologies.deploy import deploy
-from harness.topologies.policy import RetryPolicy
+from harness.topologies.policy import DrawnWaits, RetryPolicy
 from harness.topologies.reentry import reentered
+from harness.topologies.resume import resumable
 from tests.fake_gateway import FakeGateway, Parameters
 
 QUEUES = {*SAGA.participants, OUTCOMES}
@@ -39,9 +41,11 @@ def fake_aws() -> FakeGateway:
     )
 
 
-async def deployed(topology: str, form: CallbackRetry = CallbackRetry.RETRY) -> tuple[Deployed, FakeGateway]:
+async def deployed(
+    topology: str, form: CallbackRetry = CallbackRetry.RETRY, policy: RetryPolicy = POLICY
+) -> tuple[Deployed, FakeGateway]:
     gateway = fake_aws()
-    made = await deploy(gateway, SAGA, registry.topology(topology), "ns", POLICY, callback_retry=form, seed=7)
+    made = await deploy(gateway, SAGA, registry.topology(topology), "ns", policy, callback_retry=form, seed=7)
     return made, gateway
 
 
@@ -103,9 +107,47 @@ async def test_backend_without_retries_of_callbacks_gets_the_same_machine_with_i
         [call] = gateway.asked("CreateStateMachine")
         definitions.append(json.loads(call["definition"]))
     retry, reenter = definitions
-    assert reenter == reentered(retry, seed=7) != retry
+    assert reenter == reentered(retry) != retry
+
+
+async def test_executions_are_told_what_to_wait_where_no_retry_says_so() -> None:
+    made, _ = await deployed("orchestrated", CallbackRetry.REENTER)
+    assert made.waits == DrawnWaits(POLICY, 7)
+    made, _ = await deployed("orchestrated", CallbackRetry.RETRY)
+    assert made.waits is None
+
+
+@pytest.mark.parametrize("topology", ["orchestrated", "choreographed"])
+async def test_message_that_is_never_given_up_has_nowhere_to_go(topology: str) -> None:
+    policy = msgspec.structs.replace(POLICY, max_receives=None)
+    made, gateway = await deployed(topology, policy=policy)
+    assert not any("RedrivePolicy" in call["Attributes"] for call in gateway.asked("CreateQueue"))
+    assert made.queue_urls.keys() == QUEUES
 
 
 async def test_choreographed_saga_has_no_tries_to_write_out() -> None:
     made, _ = await deployed("choreographed", CallbackRetry.REENTER)
     assert made.state_machine_arn is None
+
+
+@pytest.mark.parametrize(("topology", "machines"), [("orchestrated", 2), ("choreographed", 0)])
+async def test_sweeper_gets_a_table_to_look_in_and_a_machine_that_goes_on_anywhere(
+    topology: str, machines: int
+) -> None:
+    gateway = fake_aws()
+    made = await deploy(
+        gateway,
+        SAGA,
+        registry.topology(topology),
+        "ns",
+        POLICY,
+        callback_retry=CallbackRetry.REENTER,
+        seed=7,
+        sweeper=True,
+    )
+    assert "ns-ingress-pending" in {call["TableName"] for call in gateway.asked("CreateTable")}
+    calls = gateway.asked("CreateStateMachine")
+    assert (len(calls), made.resuming_arn is not None) == (machines, machines > 0)
+    for first, resumed in zip(calls[::2], calls[1::2], strict=True):
+        assert resumed["name"] == f"{first['name']}-resumed"
+        assert json.loads(resumed["definition"]) == resumable(json.loads(first["definition"]))

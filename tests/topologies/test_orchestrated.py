@@ -40,10 +40,10 @@ SAGAS = [
 ]
 
 
-def compiled(of: Saga) -> dict[str, Any]:
+def compiled(of: Saga, policy: RetryPolicy = POLICY) -> dict[str, Any]:
     blueprint = TOPOLOGY.blueprint(of)
     urls = {name: f"https://sqs.us-east-1.amazonaws.com/123456789012/{name}" for name in blueprint.queues}
-    return TOPOLOGY.state_machine(of, Deployed(queue_urls=urls, bus="the-bus"), POLICY)
+    return TOPOLOGY.state_machine(of, Deployed(queue_urls=urls, bus="the-bus"), policy)
 
 
 def test_create_order_compiles_to_the_golden_state_machine(golden: Golden) -> None:
@@ -144,6 +144,40 @@ def test_every_task_has_a_time_limit_and_leaves_its_input_as_it_was(of: Saga) ->
     for name, state in tasks(compiled(of)):
         assert state["TimeoutSeconds"] == POLICY.step_timeout_s, name
         assert state["ResultPath"] is None, name
+
+
+def test_step_without_a_limit_of_attempts_is_retried_forever_and_never_when_refused() -> None:
+    machine = compiled(SAGA, RetryPolicy(max_tries=None))
+    for name, state in tasks(machine):
+        assert retries(machine, name, TIMEOUT) == FOREVER
+        assert retries(machine, name, REFUSED) == (0 if "Catch" in state else FOREVER)
+
+
+def test_step_without_a_timeout_is_waited_for_as_long_as_aws_does() -> None:
+    assert not any("TimeoutSeconds" in state for _, state in tasks(compiled(SAGA, RetryPolicy(step_timeout_s=None))))
+
+
+@pytest.mark.parametrize(
+    ("policy", "rate", "jitter", "said"),
+    [
+        (RetryPolicy(), 2.0, "FULL", ""),
+        (RetryPolicy(jitter="none"), 2.0, "NONE", ""),
+        (RetryPolicy(backoff="fixed"), 1.0, "FULL", ""),
+        (RetryPolicy(jitter="equal"), 2.0, "FULL", "Retry has no equal jitter"),
+        (RetryPolicy(jitter="decorrelated"), 2.0, "FULL", "Retry has no decorrelated jitter"),
+        (RetryPolicy(backoff="none", jitter="none"), 1.0, "FULL", "Retry waits for at least a second"),
+    ],
+)
+def test_retry_waits_as_the_policy_has_it_or_says_what_comes_nearest(
+    policy: RetryPolicy, rate: float, jitter: str, said: str
+) -> None:
+    machine = compiled(SAGA, policy)
+    retriers = [state["Retry"][-1] for _, state in tasks(machine)]
+    assert {(one["IntervalSeconds"], one["BackoffRate"], one["JitterStrategy"]) for one in retriers} == {
+        (1, rate, jitter)
+    }
+    assert machine["Comment"].partition("; ")[2].startswith(said)
+    assert ("; " in machine["Comment"]) == bool(said)
 
 
 @pytest.mark.parametrize("of", SAGAS)

@@ -12,6 +12,7 @@ from harness.participants.dispatcher import Reply
 from harness.sagas.create_order import SAGA
 from harness.topologies.base import Connection, Deployed
 from harness.topologies.orchestrated import TOPOLOGY
+from harness.topologies.policy import DrawnWaits, RetryPolicy
 from tests.fake_gateway import FakeGateway, aws_error
 from tests.samples import as_json, delivery, envelope
 
@@ -35,6 +36,14 @@ async def test_saga_is_started_under_its_own_id_with_its_envelope_as_input() -> 
     [call] = gateway.asked("StartExecution")
     assert (call["stateMachineArn"], call["name"]) == ("arn:machine", "saga-7")
     assert json.loads(call["input"]) == {"envelope": as_json(envelope())}
+
+
+async def test_saga_is_told_how_long_its_tries_wait_where_the_state_machine_does_not_know() -> None:
+    gateway, waits = FakeGateway(StartExecution={}), DrawnWaits(RetryPolicy(jitter="equal"), seed=7)
+    deployed = msgspec.structs.replace(DEPLOYED, waits=waits)
+    await TOPOLOGY.connect(gateway, SAGA, deployed).start(envelope())
+    [call] = gateway.asked("StartExecution")
+    assert json.loads(call["input"]) == {"envelope": as_json(envelope()), "waits_s": waits.of(envelope().arrival)}
 
 
 async def test_saga_that_was_started_before_is_a_success() -> None:

@@ -6,7 +6,6 @@ import copy
 import json
 import shutil
 import subprocess
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,25 @@ from harness.core.saga import Saga, StepKind
 from harness.sagas.create_order import SAGA
 from harness.topologies.base import FOREVER, CallbackRetry
 from harness.topologies.orchestrated import REFUSED
-from harness.topologies.policy import RetryPolicy
-from harness.topologies.reentry import COUNT, LONGEST_S, reentered
+from harness.topologies.policy import WAITS_AHEAD, RetryPolicy
+from harness.topologies.reentry import COUNT, reentered
 from tests.conftest import Golden
 from tests.topologies.test_orchestrated import HYPHENATED, ONLY_FORWARD, POLICY, SAGAS, TIMEOUT, VALIDATOR, compiled
 from tests.topologies.walk import Fails, Machine, Walk, tasks
 
-SEED = 7
+WAITS_S = [10 * number for number in range(WAITS_AHEAD)]
+"""Such as nobody draws: each tells its place."""
 FORMS = list(CallbackRetry)
 TASK = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
 
 
 def machine(of: Saga, form: CallbackRetry) -> Machine:
     definition = compiled(of)
-    return reentered(definition, SEED) if form is CallbackRetry.REENTER else definition
+    return reentered(definition) if form is CallbackRetry.REENTER else definition
 
 
-def walk(of: Saga, form: CallbackRetry, fails: Fails, arrival: int = 7) -> Walk:
-    return Walk(machine(of, form), {"envelope": {"arrival": arrival}}, fails)
+def walk(of: Saga, form: CallbackRetry, fails: Fails) -> Walk:
+    return Walk(machine(of, form), {"envelope": {}, "waits_s": WAITS_S}, fails)
 
 
 def always(work: str, error: str, times: int = FOREVER) -> Fails:
@@ -57,16 +57,6 @@ def one_task(**changes: Any) -> Machine:
         "Next": "End",
     }
     return {"StartAt": "Work", "States": {"Work": task | changes, "End": {"Type": "Succeed"}}}
-
-
-def waits_s(
-    retrier: dict[str, Any], failures: int, arrival: int = 7, seed: int = SEED, name: str = "Work"
-) -> list[int]:
-    rule = {"ErrorEquals": ["States.ALL"], "MaxAttempts": FOREVER} | retrier
-    definition = one_task(Retry=[rule])
-    definition["States"][name] = definition["States"].pop("Work")
-    data = {"envelope": {"arrival": arrival}}
-    return Walk(reentered(definition | {"StartAt": name}, seed), data, always("work", TIMEOUT, failures)).waits_s
 
 
 def test_create_order_is_written_out_as_the_golden_state_machine(golden: Golden) -> None:
@@ -99,10 +89,10 @@ def test_saga_without_failures_pays_one_transition() -> None:
     assert reenter == [COUNT, *retry]
 
 
-def test_refused_saga_pays_two_and_each_retry_five_or_six() -> None:
+def test_refused_saga_pays_two_and_each_retry_four_or_five() -> None:
     refused = [len(walk(SAGA, form, always("charge", REFUSED)).states) for form in FORMS]
     assert refused[1] - refused[0] == 2
-    for work, paid in (("charge", 6), ("confirm", 5)):
+    for work, paid in (("charge", 5), ("confirm", 4)):
         once, twice = (len(walk(SAGA, FORMS[1], always(work, TIMEOUT, times)).states) for times in (1, 2))
         assert twice - once == paid + 1, "the task itself comes again as well"
 
@@ -173,51 +163,29 @@ def test_both_forms_command_and_tell_the_same_whatever_fails(of: Saga, script: d
     assert reenter.states[-1] == retry.states[-1]
 
 
-def test_wait_is_anything_from_nothing_to_its_ceiling_as_the_policy_draws_it() -> None:
-    policy = RetryPolicy()
-    backoff = {"IntervalSeconds": 1, "BackoffRate": 2.0, "MaxDelaySeconds": 8, "JitterStrategy": "FULL"}
-    arrivals = 1600
-    drawn = [waits_s(backoff, 6, arrival) for arrival in range(arrivals)]
-    for failures in range(1, 7):
-        counts = Counter(waits[failures - 1] for waits in drawn)
-        exact = Counter(policy.delay_s(failures, n / arrivals) for n in range(arrivals))
-        assert counts.keys() == exact.keys()
-        for wait_s, expected in exact.items():
-            assert counts[wait_s] == pytest.approx(expected, rel=0.3), (failures, wait_s)
+def test_waits_are_those_of_the_input_and_then_the_later_half_of_them_again() -> None:
+    walked = walk(SAGA, CallbackRetry.REENTER, always("confirm", TIMEOUT, WAITS_AHEAD + 6))
+    half = WAITS_AHEAD // 2
+    assert walked.waits_s == [*WAITS_S, *WAITS_S[half:], *WAITS_S[half:]][: WAITS_AHEAD + 6]
 
 
-def test_waits_are_decided_by_the_seed_the_arrival_the_state_and_the_number_of_the_try() -> None:
-    backoff = {"IntervalSeconds": 500, "BackoffRate": 1.0, "JitterStrategy": "FULL"}
-    waits = waits_s(backoff, 8)
-    assert waits == waits_s(backoff, 8)
-    assert len(set(waits)) > 6
-    others = [waits_s(backoff, 8, arrival=8), waits_s(backoff, 8, seed=8), waits_s(backoff, 8, name="Other")]
-    assert all(waits != other for other in others)
+def test_step_without_a_limit_of_attempts_is_never_given_up() -> None:
+    definition = reentered(compiled(SAGA, RetryPolicy(max_tries=None)))
+    walked = Walk(definition, {"envelope": {}, "waits_s": WAITS_S}, always("charge", TIMEOUT, times=50))
+    assert tries(walked, "charge") == list(range(51))
+    assert walked.states[-1] == "Completed"
 
 
-@pytest.mark.parametrize(
-    ("retrier", "expected"),
-    [
-        ({}, [1, 2, 4, 8, 16]),
-        ({"JitterStrategy": "NONE", "MaxDelaySeconds": 8}, [1, 2, 4, 8, 8]),
-        ({"IntervalSeconds": 3, "BackoffRate": 1.0}, [3, 3, 3, 3, 3]),
-        ({"IntervalSeconds": 2, "BackoffRate": 1.5, "MaxDelaySeconds": 7}, [2, 3, 5, 7, 7]),
-        ({"IntervalSeconds": 9, "MaxDelaySeconds": 4}, [4, 4, 4, 4, 4]),
-    ],
-)
-def test_without_jitter_every_wait_is_its_ceiling(retrier: dict[str, Any], expected: list[int]) -> None:
-    caught = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "End"}
-    rule = {"ErrorEquals": ["States.ALL"], "MaxAttempts": 5} | retrier
-    definition = reentered(one_task(Retry=[rule], Catch=[caught]), SEED)
-    walked = Walk(definition, {"envelope": {"arrival": 7}}, always("work", TIMEOUT))
-    assert walked.waits_s == expected
-    assert tries(walked, "work") == [0, 1, 2, 3, 4, 5]
+def test_every_task_waits_from_the_first_wait_on() -> None:
+    times = {"charge": 2, "confirm": 3}
+    walked = walk(SAGA, CallbackRetry.REENTER, lambda work, n: TIMEOUT if n < times.get(work, 0) else None)
+    assert walked.waits_s == [*WAITS_S[:2], *WAITS_S[:3]]
 
 
 def test_single_try_gives_up_without_a_wait() -> None:
     caught = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "End"}
     rule = {"ErrorEquals": ["States.ALL"], "MaxAttempts": 0}
-    walked = Walk(reentered(one_task(Retry=[rule], Catch=[caught]), SEED), {}, always("work", TIMEOUT))
+    walked = Walk(reentered(one_task(Retry=[rule], Catch=[caught])), {}, always("work", TIMEOUT))
     assert (walked.commands, walked.waits_s) == ([("work", 0)], [])
 
 
@@ -234,13 +202,13 @@ def test_no_callback_task_is_left_with_a_retry_and_every_other_task_keeps_its_ow
 def test_definition_that_is_written_out_stays_as_it_was() -> None:
     definition = compiled(SAGA)
     before = copy.deepcopy(definition)
-    reentered(definition, SEED)
+    reentered(definition)
     assert definition == before
 
 
 def test_machine_without_callbacks_to_try_again_is_left_alone() -> None:
     definition = one_task(Resource="arn:aws:states:::events:putEvents")
-    assert reentered(definition, SEED) is definition
+    assert reentered(definition) is definition
 
 
 CATCH_ALL = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "End"}
@@ -272,12 +240,7 @@ NEVER_REFUSED = {"ErrorEquals": [REFUSED], "MaxAttempts": 0}
 )
 def test_tries_that_cannot_be_written_out_are_refused(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=f"Work.*{problem}"):
-        reentered(one_task(**changes), SEED)
-
-
-def test_waits_that_could_grow_without_a_limit_are_refused() -> None:
-    with pytest.raises(ValueError, match=f"longer than {LONGEST_S} s"):
-        reentered(one_task(Retry=[RETRY_ALL | {"MaxAttempts": FOREVER}]), SEED)
+        reentered(one_task(**changes))
 
 
 def test_tasks_that_wait_differently_are_refused() -> None:
@@ -286,16 +249,18 @@ def test_tasks_that_wait_differently_are_refused() -> None:
         "Retry": [RETRY_ALL | {"MaxAttempts": FOREVER, "MaxDelaySeconds": 9}]
     }
     with pytest.raises(ValueError, match="wait alike"):
-        reentered(definition, SEED)
+        reentered(definition)
 
 
 def test_name_that_a_state_might_be_given_is_refused() -> None:
+    definition = one_task()
+    definition["States"]["Do it"] = definition["States"].pop("Work")
     with pytest.raises(ValueError, match="Do it"):
-        waits_s({"MaxDelaySeconds": 8}, 0, name="Do it")
+        reentered(definition)
 
 
 def test_callback_within_a_map_is_refused() -> None:
     definition = one_task()
     definition["States"]["Each"] = {"Type": "Map", "ItemProcessor": one_task(), "Next": "End"}
     with pytest.raises(ValueError, match="Each has callback tasks"):
-        reentered(definition, SEED)
+        reentered(definition)

@@ -79,15 +79,15 @@ class Choreography:
             self._bus.send(Message(OUTCOMES, saga_id, event))
 
 
-def state_machine(saga: Saga) -> dict[str, Any]:
+def state_machine(saga: Saga, policy: RetryPolicy = POLICY) -> dict[str, Any]:
     """What the orchestrated topology compiles the saga to."""
     deployed = Deployed(queue_urls={name: name for name in saga.participants}, bus="bus")
-    return TOPOLOGY.state_machine(saga, deployed, POLICY)
+    return TOPOLOGY.state_machine(saga, deployed, policy)
 
 
-def reentering(saga: Saga, seed: int) -> dict[str, Any]:
+def reentering(saga: Saga, policy: RetryPolicy = POLICY) -> dict[str, Any]:
     """The same for a backend on which a callback task must not be left to its ``Retry``."""
-    return reentered(state_machine(saga), seed)
+    return reentered(state_machine(saga, policy))
 
 
 @dataclass
@@ -117,7 +117,9 @@ class Orchestration:
     def start(self, saga_id: str, arrival: int) -> None:
         """Start an execution."""
         self._executions.add(saga_id)
-        self._enter(_Execution(saga_id, {"envelope": {"saga_id": saga_id, "arrival": arrival}}), self._start_at)
+        waits_s = POLICY.waits_s(self._seed, arrival)
+        data = {"envelope": {"saga_id": saga_id, "arrival": arrival}, "waits_s": waits_s}
+        self._enter(_Execution(saga_id, data), self._start_at)
 
     def reply(self, message: Message, reply: Reply) -> None:
         """Call back. Nobody waits for a token that has timed out, nor twice for the same."""
@@ -171,7 +173,8 @@ class Orchestration:
         match state["Resource"].removeprefix("arn:aws:states:::"):
             case "sqs:sendMessage.waitForTaskToken":
                 self._waiting[token] = execution
-                self._simulation.spawn(_later(lambda: self._time_out(token)), state["TimeoutSeconds"])
+                if "TimeoutSeconds" in state:
+                    self._simulation.spawn(_later(lambda: self._time_out(token)), state["TimeoutSeconds"])
                 body = parameters["MessageBody"]
                 saga_id, queue = body["envelope"]["saga_id"], parameters["QueueUrl"]
                 self._bus.send(Message(queue, saga_id, body["step"], body["token"], body["retry"]))

@@ -67,7 +67,7 @@ class MemoryStore:
                 assert isinstance(before, int)
                 item[write.attribute] = before + write.amount
             case Change():
-                table[write.id].update(write.set)
+                table.setdefault(write.id, {"id": write.id}).update(write.set)
             case Require():
                 pass
 
@@ -75,9 +75,11 @@ class MemoryStore:
 def _holds(write: Write, item: Mapping[str, object] | None) -> bool:
     match write:
         case Insert():
-            return item is None
+            return item is None or write.unconditional
         case Add():
             before = None if item is None else item.get(write.attribute)
             return write.at_least is None or (isinstance(before, int) and before >= write.at_least)
+        case Change() if not write.expect:
+            return True
         case Change() | Require():
             return item is not None and all(item.get(name) == value for name, value in write.expect.items())

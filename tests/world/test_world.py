@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from harness.core.local_transaction import Add, Change, Insert, Require, Write
+from harness.core.saga import Saga
 from harness.core.verdict import Verdict
 from harness.participants.ports import ConditionFailed
+from harness.sagas.create_order import SAGA
+from harness.topologies.policy import RetryPolicy
 from tests.world.bus import MAX_RECEIVES, Bus, Delivery, Message
 from tests.world.chronicle import audit_snapshot, audit_world
+from tests.world.drivers import POLICY, reentering, state_machine
 from tests.world.simulation import Simulation, sleep
 from tests.world.store import MemoryStore
 from tests.world.trace import Occasion, Trace
 from tests.world.trouble import Adversary, Crashed, Script, Trouble
-from tests.world.world import HEALTHY, Plan, World
+from tests.world.world import HEALTHY, Parts, Plan, World, orchestration
+
+Compiled = Callable[[Saga, RetryPolicy], dict[str, Any]]
 
 
 def _store() -> MemoryStore:
@@ -218,3 +225,28 @@ def test_both_forms_of_the_state_machine_send_the_same_commands_and_number_their
     commands = [[(row.step, row.attempt) for row in world.step_rows] for world in worlds]
     assert commands[0] == commands[1]
     assert ("reserve", "1.1") in commands[0]
+
+
+@pytest.mark.parametrize("compiled", [state_machine, reentering])
+def test_without_a_step_timeout_a_lost_callback_is_waited_for_for_ever(compiled: Compiled) -> None:
+    lost = Script(script=(Occasion("lost callback", "s-0000", "charge"),))
+    running = []
+    for step_timeout_s in (3, None):
+        machine = compiled(SAGA, replace(POLICY, step_timeout_s=step_timeout_s))
+        world = World(Parts(lambda world, machine=machine: orchestration(world, machine)), Plan(sagas=1, trouble=lost))
+        world.run()
+        running.append(world.driver.running())
+    assert running == [0, 1]
+
+
+@pytest.mark.parametrize("compiled", [state_machine, reentering])
+def test_without_a_limit_of_attempts_a_step_of_unknown_outcome_is_never_given_up(compiled: Compiled) -> None:
+    unknown = Script(script=tuple(Occasion("lost callback", "s-0000", "charge", n) for n in range(1, 6)))
+    outcomes = []
+    for max_tries in (2, None):
+        machine = compiled(SAGA, replace(POLICY, max_tries=max_tries))
+        plan = Plan(sagas=1, trouble=unknown, cannot_pay_share=0, out_of_stock_share=0)
+        world = World(Parts(lambda world, machine=machine: orchestration(world, machine)), plan)
+        world.run()
+        outcomes.append(world.ingress.rows["s-0000"].outcome)
+    assert outcomes == ["compensated", "completed"]

@@ -72,7 +72,7 @@ def orchestrated(world: World) -> Driver:
 
 def reentered(world: World) -> Driver:
     """The healthy orchestration on a backend that cannot retry a callback task."""
-    return orchestration(world, reentering(world.plan.saga, world.plan.trouble.seed))
+    return orchestration(world, reentering(world.plan.saga))
 
 
 def orchestration(world: World, machine: dict[str, Any]) -> Orchestration:
