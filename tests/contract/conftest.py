@@ -75,4 +75,3 @@ async def cloud(backend: tuple[Endpoints, Gateway]) -> AsyncIterator[Cloud]:
     cloud = Cloud(gateway, endpoints)
     yield cloud
     await cloud.remove()
-
