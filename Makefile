@@ -42,9 +42,10 @@ test: $(READY) emulator node_modules ## The whole test suite, but for what needs
 	$(BIN)/python -m pytest -m "not localstack"
 
 test-localstack: $(READY) ## The contract and whole runs on the real LocalStack, started without Docker
-	@if missing=$$($(LOCALSTACK) --missing); then \
-		$(LOCALSTACK) --build-only && $(BIN)/python -m pytest -m localstack; \
-	else echo "skipped: the tests on LocalStack, for want of $$missing"; fi
+	@missing=$$($(LOCALSTACK) --missing); status=$$?; \
+	if [ $$status = 0 ]; then $(LOCALSTACK) --build-only && $(BIN)/python -m pytest -m localstack; \
+	elif [ $$status = 4 ]; then echo "SKIPPED: all tests on LocalStack, for want of: $$missing"; \
+	else echo "$$missing"; exit $$status; fi
 
 test-properties: $(READY) ## The properties, on twenty times as many seeds
 	SAGASTORM_PROPERTY_TIMES=20 $(BIN)/python -m pytest tests/properties

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.report.run_data import COMPLETIONS, CPU, BlockData
 from harness.report.series import counted
@@ -36,16 +37,25 @@ class Agreement:
 def agreement(data: BlockData) -> Agreement:
     """Count both ways."""
     series = round(sum(counted(track) for track in data.of_kind(COMPLETIONS)))
-    unseen = [(data.ended_s > last) & (data.ended_s <= last + UNSEEN_S) for last in _last_seen_s(data)]
+    unseen = [_unseen(data, last_s) for last_s in _last_seen_s(data)]
     explained = int(np.count_nonzero(np.logical_or.reduce(unseen))) if unseen else 0
     return Agreement(rows=len(data.ended), series=series, explained=explained)
 
 
-def _last_seen_s(data: BlockData) -> list[float]:
-    """When each counting process was last seen, of those that the block's last scrape did not find.
+def _unseen(data: BlockData, last_s: float) -> NDArray[np.bool_]:
+    """Of the ends, those that a process may have counted in vain that was last seen changing at ``last_s``.
 
-    Only what has changed is stored. CPU time is the sign of life, for it changes at nearly every scrape, though not of a
-    load generator that has nothing to do but wait for its last sagas; of that one, what it counted is a sign as well.
+    Until the next end there was nothing to count, so that scrapes in between found nothing new, which is not stored.
+    """
+    next_s = np.min(data.ended_s[data.ended_s > last_s], initial=np.inf)
+    return (data.ended_s >= next_s) & (data.ended_s < next_s + UNSEEN_S)
+
+
+def _last_seen_s(data: BlockData) -> list[float]:
+    """When each counting process was last seen changing, of those that the block's last scrape did not find.
+
+    By its CPU time, which changes at nearly every scrape, though not while a load generator only waits for its last
+    sagas; and by what it counted.
     """
     counting = {track.target for track in data.of_kind(COMPLETIONS)}
     last_s: dict[str, float] = {}

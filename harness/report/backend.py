@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from harness.history.run_file import BackendFacts, Deviation, RunFile
 from harness.report.wording import count, number
 
-HARMLESS = "none"
-"""How the consequence of a deviation begins that touches no result."""
 DETAILS = "docs/backends.md"
 
 
@@ -19,13 +19,19 @@ def backend_name(run: RunFile) -> str:
         return "not known"
     if facts.version.startswith(f"{facts.name} "):
         return facts.version
-    product = "" if facts.product in facts.version else f"{facts.product}, "
-    return f"{facts.name} ({product}{facts.version})"
+    is_named = facts.product == "unknown" or facts.product in facts.version
+    version = facts.version if is_named else f"{facts.product} {facts.version}"
+    return f"{facts.name} ({_without_brackets(version)})"
+
+
+def _without_brackets(version: str) -> str:
+    """``1.5.33, uvicorn`` for ``1.5.33 (uvicorn)``: it comes to stand in brackets itself."""
+    return re.sub(r"^([^()]*) \((.*)\)$", r"\1, \2", version)
 
 
 def weakening(facts: BackendFacts) -> list[Deviation]:
     """The deviations that mean something for a result."""
-    return [each for each in facts.deviations if not each.consequence.lower().startswith(HARMLESS)]
+    return [each for each in facts.deviations if each.weakens]
 
 
 def backend_lines(run: RunFile) -> list[str]:
@@ -67,14 +73,26 @@ def _setting(name: str, value: float) -> str:
 
 
 def _deviations(facts: BackendFacts) -> list[str]:
-    if not facts.checked:
+    if not facts.checked and not facts.deviations:
         unknown = (
             f"The contract suite was never run on this product ({facts.product}): how it differs from AWS, and what "
             "that means for these results, is not known."
         )
         return [unknown]
     told = weakening(facts)
-    lines = [f"Unlike AWS: {each.what} {each.consequence}" for each in told]
+    lines = [] if facts.checked else [_of_another_version(facts)]
+    # Several of one consequence are told together: it is the longer part.
+    for consequence in dict.fromkeys(each.consequence for each in told):
+        whats = " ".join(each.what for each in told if each.consequence == consequence)
+        lines.append(f"Unlike AWS: {whats} {consequence}")
     if others := len(facts.deviations) - len(told):
         lines.append(f"Known deviations from AWS that touch no result: {count(others)}; see {DETAILS}.")
     return lines
+
+
+def _of_another_version(facts: BackendFacts) -> str:
+    versions = " and ".join(sorted({each.known_of for each in facts.deviations}))
+    return (
+        f"How {facts.product} differs from AWS is known of {versions}; this version was never checked, so what follows "
+        "may be out of date."
+    )

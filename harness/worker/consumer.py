@@ -155,7 +155,8 @@ class Consumer:
             # No retry helps, but only so many deliveries bring it to the dead-letter queue. The waits between them do
             # not grow: nobody has too much to do because of it.
             log.warning("%s: unreadable message %s: %s", self._participant, message["MessageId"], error)
-            await self._back_off(message["ReceiptHandle"], 1, message["MessageId"], receives)
+            wait_s = self._policy.delay_s(1, self._seed, message["MessageId"], receives)
+            await self._back_off(message["ReceiptHandle"], wait_s)
             return
         if self._budget is not None:
             self._budget.delivered(delivery)
@@ -170,7 +171,7 @@ class Consumer:
         except TRANSIENT as error:
             log.info("%s %s: %s", delivery.envelope.saga_id, delivery.step, error)
             key = (delivery.envelope.arrival, delivery.step, delivery.retry or 0, int(delivery.is_copy))
-            await self._back_off(message["ReceiptHandle"], receives, *key, budget=self._budget)
+            await self._back_off(message["ReceiptHandle"], self._held_s(receives, *key))
             return
         if not early.given:
             self._acknowledgements.add(message["ReceiptHandle"]).add_done_callback(self._acknowledged)
@@ -180,13 +181,15 @@ class Consumer:
         if error := done.exception():
             log.info("%s: not acknowledged, it will come again: %s", self._participant, error)
 
-    async def _back_off(self, receipt: str, failures: int, *key: str | int, budget: RetryBudget | None = None) -> None:
+    def _held_s(self, failures: int, *key: str | int) -> int:
+        """How long a step that failed waits for its next try, with the others that wait for theirs."""
         wait_s = self._policy.delay_s(failures, self._seed, *key)
         longest_s = self._policy.max_delay_s
         if self._breaker is not None and (held_s := self._breaker.wait_s(wait_s, longest_s)) is not None:
-            wait_s = held_s
-        elif budget is not None:
-            wait_s = budget.wait_s(wait_s, longest_s)
+            return held_s
+        return wait_s if self._budget is None else self._budget.wait_s(wait_s, longest_s)
+
+    async def _back_off(self, receipt: str, wait_s: int) -> None:
         try:
             await self._gateway.call(
                 "sqs",

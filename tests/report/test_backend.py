@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.backends.embedded import LauncherReport
 from harness.history.run_file import BackendFacts, Deviation, RunFile
 from harness.report.backend import backend_lines, backend_name
 from harness.report.html import render_page
@@ -24,9 +25,15 @@ HARMFUL = Deviation(
     behaviour="events_are_delivered_in_the_background",
     what="PutEvents returns once every target has its message.",
     consequence="A choreographed step waits for its listeners, which AWS would not make it do.",
+    weakens=True,
+    known_of="4.14.0",
 )
 HARMLESS = Deviation(
-    behaviour="deleting_twice_succeeds", what="It is an error.", consequence="None: workers take either answer."
+    behaviour="deleting_twice_succeeds",
+    what="It is an error.",
+    consequence="None: workers take either answer.",
+    weakens=False,
+    known_of="4.14.0",
 )
 LOCALSTACK = BackendFacts(
     name="localstack",
@@ -50,13 +57,43 @@ def said(facts: BackendFacts | None, **instrument: object) -> list[str]:
     return backend_lines(on(facts, **instrument).run)
 
 
+def launched(*not_patched: str) -> str:
+    """The version as the embedded backend gives it."""
+    report = LauncherReport(ministack="1.5.33", python="3.12.9", port=1, patched=[], not_patched=list(not_patched))
+    return report.version
+
+
 @pytest.mark.parametrize(
     ("name", "product", "version", "told"),
     [
-        ("embedded", "ministack", "ministack 1.5.33", "embedded (ministack 1.5.33)"),
+        ("embedded", "ministack", launched(), "embedded (ministack 1.5.33, uvicorn, sleeps removed)"),
+        (
+            "embedded",
+            "ministack",
+            launched("sfn (no sleep)", "sqs"),
+            "embedded (ministack 1.5.33, uvicorn, sleeps NOT removed: sfn (no sleep); sqs)",
+        ),
         ("localstack", "localstack", "localstack 4.14.0", "localstack 4.14.0"),
+        (
+            "localstack",
+            "localstack",
+            "localstack 4.14.0 (host); dynamodb: DynamoDB Local",
+            "localstack 4.14.0 (host); dynamodb: DynamoDB Local",
+        ),
+        ("endpoint", "ministack", "ministack 1.5.33", "endpoint (ministack 1.5.33)"),
+        (
+            "endpoint",
+            "localstack",
+            "sqs,events: localstack 4.14.0; dynamodb: unknown",
+            "endpoint (sqs,events: localstack 4.14.0; dynamodb: unknown)",
+        ),
+        (
+            "endpoint",
+            "unknown",
+            "sqs: ministack 1.5.33; events: localstack 4.14.0",
+            "endpoint (sqs: ministack 1.5.33; events: localstack 4.14.0)",
+        ),
         ("endpoint", "unknown", "unknown", "endpoint (unknown)"),
-        ("endpoint", "moto", "5.1", "endpoint (moto, 5.1)"),
     ],
 )
 def test_a_backend_is_named_with_its_product_and_version_once(name: str, product: str, version: str, told: str) -> None:
@@ -92,6 +129,21 @@ def test_of_an_unchecked_product_no_deviation_is_known_and_that_is_said() -> Non
     form, unchecked = said(unknown)
     assert "it is not known whether Retry of such tasks works" in form
     assert unchecked.startswith("The contract suite was never run on this product (moto)")
+
+
+def test_of_an_unchecked_version_is_told_what_is_known_of_the_checked_one() -> None:
+    newer = msgspec.structs.replace(LOCALSTACK, version="localstack 2026.3.0 pro", checked=False)
+    form, unchecked, *known = said(newer)
+    assert "it is not known whether Retry of such tasks works" in form
+    assert "known of 4.14.0; this version was never checked" in unchecked
+    assert known == said(LOCALSTACK)[1:]
+
+
+def test_deviations_of_one_consequence_are_told_together() -> None:
+    second = msgspec.structs.replace(HARMFUL, behaviour="another", what="It is slow.")
+    lines = said(msgspec.structs.replace(LOCALSTACK, deviations=(HARMFUL, HARMLESS, second)))
+    assert f"Unlike AWS: {HARMFUL.what} It is slow. {HARMFUL.consequence}" in lines
+    assert sum(line.startswith("Unlike AWS") for line in lines) == 1
 
 
 def test_capacity_is_told_with_what_it_decided() -> None:

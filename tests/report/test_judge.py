@@ -307,10 +307,15 @@ def test_a_backend_out_of_sight_that_answered_soon_enough_was_not() -> None:
     assert (judged(data).verdict, judged(data).remarks) == (RunVerdict.PASS, [])
 
 
-def test_a_backend_in_sight_is_judged_by_its_cpu_time_wherever_it_runs() -> None:
+def test_a_backend_of_ours_is_judged_by_its_cpu_time_alone() -> None:
     slow = {**backend(0.90)["series"], BACKEND_CALL: answering(1.0)["series"][BACKEND_CALL]}
-    healthy = elsewhere(block(0, series=slow), block(1, "choreographed", series=slow))
-    assert judged(healthy).verdict is RunVerdict.PASS
+    assert judged(run(block(0, series=slow), block(1, "choreographed", series=slow))).verdict is RunVerdict.PASS
+
+
+def test_somebody_elses_is_judged_by_its_cpu_time_and_by_how_long_it_takes_to_answer() -> None:
+    slow = {**backend(0.90)["series"], BACKEND_CALL: answering(1.0)["series"][BACKEND_CALL]}
+    (reason, *_) = judged(elsewhere(block(0, series=slow), block(1, "choreographed", series=slow))).reasons
+    assert "to answer a bare call" in reason
     (reason, *_) = judged(elsewhere(block(0, **backend(0.96)), block(1, "choreographed", **backend(0.96)))).reasons
     assert "kept 0.96 cores busy" in reason
 
@@ -321,10 +326,10 @@ def test_a_backend_of_ours_that_was_not_measured_makes_the_run_inconclusive() ->
     ]
 
 
-def test_somebody_elses_that_was_not_measured_is_remarked_upon() -> None:
+def test_somebody_elses_that_was_not_measured_makes_the_run_inconclusive() -> None:
     judgement = judged(elsewhere(block(0, **without_backend()), block(1, "choreographed", **without_backend())))
-    assert judgement.verdict is RunVerdict.PASS
-    assert len(judgement.remarks) == 2
+    assert judgement.verdict is RunVerdict.INCONCLUSIVE
+    assert all("how busy the backend was is not known" in reason for reason in judgement.reasons)
 
 
 def at_rate(rate_per_s: float) -> Judgement:
@@ -375,6 +380,12 @@ def test_what_a_process_counted_between_its_last_scrape_and_its_end_is_explained
 
 def test_a_process_that_counts_without_measurable_work_is_seen_by_what_it_counts() -> None:
     assert judged(pair(**counting(108, last_s=10.0, idle_s=10.0))).verdict is RunVerdict.PASS
+
+
+def test_an_idle_process_is_not_missed_until_there_is_something_to_count() -> None:
+    late = [msgspec.structs.replace(row, completion_ms=5_500.0) for row in sagas(120)[118:]]
+    found = counting(118, last_s=21.0) | {"rows": [*sagas(120)[:118], *late]}
+    assert judged(pair(**found)).verdict is RunVerdict.PASS
 
 
 def test_the_end_of_a_process_does_not_explain_that_it_counted_too_many() -> None:

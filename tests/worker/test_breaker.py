@@ -23,6 +23,7 @@ from harness.worker.ports import Received
 from tests.fake_gateway import aws_error
 from tests.samples import delivery
 from tests.virtual_time import in_virtual_time
+from tests.worker.fake_queue import FakeQueue, message
 from tests.worker.outage import Outage, TimedQueue, read
 
 DONE = Reply(result="done")
@@ -191,6 +192,29 @@ async def test_what_the_breaker_did_can_be_read_from_its_series(bench: Bench) ->
     assert bench.counted(state) == 0
     changes = [bench.counted("sagastorm_breaker_transitions_total", state=to) for to in ("open", "half_open", "closed")]
     assert changes == [1, 1, 1]
+
+
+async def test_message_that_cannot_be_read_does_not_wait_for_a_breaker_that_is_tried_again(bench: Bench) -> None:
+    await bench.open()
+    bench.now_s += OPEN_S
+    await bench.take()
+    assert bench.breaker.wait_s(0, 8) == 8, "a step would wait"
+    queue, stopping = FakeQueue(message("gibberish")), asyncio.Event()
+
+    async def process(received: Received) -> None:
+        raise AssertionError(received)
+
+    consumer = Consumer(
+        queue.gateway, "the-queue", "payment", read, process, policy=RetryPolicy(), seed=1, concurrency=1,
+        breaker=bench.breaker,
+    )  # fmt: skip
+    running = asyncio.create_task(consumer.run(stopping))
+    async with asyncio.timeout(5):
+        while not (waits := queue.gateway.asked("ChangeMessageVisibility")):
+            await asyncio.sleep(0)
+    stopping.set()
+    await running
+    assert waits[0]["VisibilityTimeout"] <= 1
 
 
 def test_queue_is_left_alone_while_the_breaker_is_open_and_what_was_refused_waits_for_it() -> None:
