@@ -1,7 +1,8 @@
 """The endpoint backend: any emulator that already runs (LocalStack, MiniStack, DynamoDB Local beside them).
 
 Where each service is, is resolved by ``resolve_endpoints``. Real AWS is refused, by name and never by accident: a
-service for which nothing is set is an error here, where boto would quietly go to AWS.
+service that nothing names is looked for where localstack-client looks, localhost:4566, and where boto would quietly go to
+AWS is an error here.
 """
 
 from __future__ import annotations

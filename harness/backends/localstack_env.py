@@ -217,13 +217,20 @@ def _output(command: list[str]) -> str:
 # --- the command line -----------------------------------------------------------------------------------------------
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65_534:
+        raise argparse.ArgumentTypeError(f"{port} is no port from 1 to 65534")
+    return port
+
+
 def main() -> int:
     """Serve until a signal comes or one of the two has gone. Returns an exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m harness.backends.localstack_env", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"LocalStack's ({DEFAULT_PORT})")
-    parser.add_argument("--dynamodb-port", type=int, help="DynamoDB Local's (the next one, or any that is free)")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help=f"LocalStack's ({DEFAULT_PORT})")
+    parser.add_argument("--dynamodb-port", type=_port, help="DynamoDB Local's (the next one, or any that is free)")
     parser.add_argument("--env-file", type=Path, help="also write the variables to this file, to be sourced")
     parser.add_argument("--build-only", action="store_true", help="make the environment, and start nothing")
     parser.add_argument("--missing", action="store_true", help="only say what this machine lacks for it")

@@ -73,8 +73,9 @@ def audit(folder: Path) -> int:
     return audit_text.exit_code(audited)
 
 
-def clean(name: str, endpoint_url: str | None, runs: Path, run_ids: Sequence[str], *, dry_run: bool) -> int:
+def clean(name: str, endpoint_url: str | None, runs: Path, which: Sequence[str], *, dry_run: bool) -> int:
     """Remove what earlier runs left on a backend that is not theirs."""
+    named = {each: redriving.prefix_of(each) for each in which}
     kind = registry.backend(name)
     console = Console()
     urls = kind.resolve(endpoint_url, os.environ)
@@ -83,7 +84,7 @@ def clean(name: str, endpoint_url: str | None, runs: Path, run_ids: Sequence[str
         return EXIT_PASS
     backend = kind.backend(urls, Path(os.devnull))
     with teller(console) as telling:
-        uvloop.run(cleaning.clean(backend, runs, telling.say, run_ids=run_ids, dry_run=dry_run))
+        uvloop.run(cleaning.clean(backend, runs, telling.say, named=named, dry_run=dry_run))
     return EXIT_PASS
 
 

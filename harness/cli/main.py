@@ -225,9 +225,12 @@ def compare(
 
 @app.command()
 def clean(
-    run_ids: Annotated[
+    which: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN_ID]...", help="Only of these runs, however young [all older than an hour]."),
+        typer.Argument(
+            metavar="NAMESPACE|RUN",
+            help="Only of these blocks (by namespace) or runs (by id or folder) [all runs known, or old enough, to be over].",
+        ),
     ] = None,
     backend: Annotated[
         str | None,
@@ -243,7 +246,7 @@ def clean(
     from harness.cli import commands
 
     name = backend or ("endpoint" if endpoint_url else "localstack")
-    raise typer.Exit(commands.clean(name, endpoint_url, runs, run_ids or (), dry_run=dry_run))
+    raise typer.Exit(commands.clean(name, endpoint_url, runs, which or (), dry_run=dry_run))
 
 
 @app.command()

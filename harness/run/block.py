@@ -195,8 +195,10 @@ class SystemUnderTest:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         try:
-            await self._fleet.stop()
-            await self._stack.aclose()
+            try:
+                await self._fleet.stop()
+            finally:
+                await self._stack.aclose()
         finally:
             if problem:
                 self._block = msgspec.structs.replace(self._block, state="aborted", problem=problem)

@@ -20,7 +20,8 @@ LADDER_PER_S = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 
 comparable all the same. The highest is the embedded emulator's."""
 ARRIVALS = 300
 """What a load should at least have. The rarest fault of the default storm meets 60 % of them with a probability of 4 %:
-seven strikes are expected, and none at all in one of a thousand runs."""
+seven strikes are expected, and none at all in one of a thousand runs. A backend that carries so little that the longest
+load has fewer needs more blocks (ABBA: two of each topology) for the same."""
 LONGEST_S = 120.0
 """Of a load that nobody chose: four blocks of it are ten minutes, which is as long as one waits for an answer."""
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 from prometheus_client import CollectorRegistry
 
 from harness.aws.clients import open_clients
 from harness.aws.gateway import TRANSIENT, Gateway
 from harness.aws.namespaces import NAMESPACE, find, remove
 from harness.backends.base import Backend
-from harness.core.errors import EnvironmentFailure, RunNotFound
-from harness.history import run_file
-from harness.history.history import FILE_NAME, History
+from harness.core.errors import EnvironmentFailure
 from harness.measure.metrics import Metrics
+from harness.run.under_way import is_under_way
 
 MAY_BE_UNDER_WAY = timedelta(hours=1)
-"""A run that started less than this ago and is not known to have ended is taken for one that goes on."""
+"""A run that started less than this ago and has no folder here is taken for one that goes on elsewhere."""
+UNDER_WAY = "its run is under way"
+ELSEWHERE = "its run may be under way elsewhere"
+NOT_NAMED = "not named"
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,20 @@ class Left:
 
 
 async def clean(
-    backend: Backend, runs: Path, say: Callable[[str], None], *, run_ids: Sequence[str] = (), dry_run: bool = False
+    backend: Backend,
+    runs: Path,
+    say: Callable[[str], None],
+    *,
+    named: Mapping[str, str] | None = None,
+    dry_run: bool = False,
 ) -> None:
     """List what runs left on the backend, one line a block, and remove it; ``dry_run`` only lists.
 
-    A run of the last hour is left alone unless it is named or its folder in ``runs`` says that it has ended: one that
-    is under way looks the same. Where runs are named the others are left alone. Raises :class:`EnvironmentFailure` where something could not be removed.
+    A run that is under way keeps what it has. One whose folder is in ``runs`` is over otherwise, killed or ended; one
+    of which nothing is here is taken for over after an hour, or where it is named. ``named`` gives what names begin
+    with (:func:`~harness.run.redrive.prefix_of`) by what a person called it; all else is left alone then.
+
+    Raises :class:`EnvironmentFailure` where something could not be removed.
     """
     endpoints = await backend.start()
     try:
@@ -56,7 +64,7 @@ async def clean(
             except TRANSIENT as error:
                 raise EnvironmentFailure(f"what is left could not be listed: {error}") from error
             say(f"{endpoints.version} at {', '.join(sorted(set(endpoints.urls.values())))}")
-            going = _chosen(found, runs, say, run_ids)
+            going = _chosen(found, runs, say, named or {})
             if dry_run:
                 say("Nothing was removed: --dry-run.")
             elif going:
@@ -75,24 +83,45 @@ def left(found: Mapping[str, Mapping[str, int]], now: datetime) -> list[Left]:
     return told
 
 
-def _chosen(found: list[Left], runs: Path, say: Callable[[str], None], run_ids: Sequence[str]) -> list[Left]:
+def _chosen(found: list[Left], runs: Path, say: Callable[[str], None], named: Mapping[str, str]) -> list[Left]:
     """Those that are to go, after a line for each."""
-    if run_ids:
-        going = [each for each in found if each.run_id in run_ids]
-    else:
-        going = [each for each in found if each.age >= MAY_BE_UNDER_WAY or _has_ended(runs / each.run_id)]
+    going: list[Left] = []
+    elsewhere = 0
     for each in found:
-        say(f"  {each}{'' if each in going else '  (left alone)'}")
-    for run_id in sorted(set(run_ids) - {each.run_id for each in going}):
-        say(f"  {run_id} has left nothing here.")
+        reason = _why_not(each, runs, named)
+        say(f"  {each}{f'  (left alone: {reason})' if reason else ''}")
+        elsewhere += reason == ELSEWHERE
+        if not reason:
+            going.append(each)
+    for name, prefix in sorted(named.items()):
+        if not any(_is_of(each, prefix) for each in found):
+            say(f"  {name} has left nothing here.")
     if not found:
         say("No run has left anything here.")
-    if len(going) < len(found) and not run_ids:
+    if elsewhere:
         say(
-            f"{len(found) - len(going)} of {len(found)} left alone: their runs started within the hour and may be under "
-            "way, whoever runs them. Name a run's id to remove what it left all the same."
+            f"{elsewhere} of {len(found)} left alone: their runs started within the hour, have no folder in {runs}, and "
+            "may be under way, whoever runs them. Name a run's id to remove what it left all the same."
         )
     return going
+
+
+def _why_not(each: Left, runs: Path, named: Mapping[str, str]) -> str | None:
+    """Why this is left alone, if it is."""
+    folder = runs / each.run_id
+    callers = [name for name, prefix in named.items() if _is_of(each, prefix)]
+    if named and not callers:
+        return NOT_NAMED
+    # A run may be named by a folder that is not in ``runs``.
+    if any(is_under_way(place) for place in (folder, *map(Path, callers))):
+        return UNDER_WAY
+    if callers or folder.is_dir() or each.age >= MAY_BE_UNDER_WAY:
+        return None
+    return ELSEWHERE
+
+
+def _is_of(each: Left, prefix: str) -> bool:
+    return f"{each.namespace}-".startswith(prefix)
 
 
 async def _remove(gateway: Gateway, going: list[Left], say: Callable[[str], None]) -> None:
@@ -102,19 +131,6 @@ async def _remove(gateway: Gateway, going: list[Left], say: Callable[[str], None
     if problems:
         raise EnvironmentFailure(f"{len(problems)} problems while removing; the rest is gone")
     say(f"{len(going)} removed.")
-
-
-def _has_ended(folder: Path) -> bool:
-    """Whether the run's own record says so: all of its blocks are complete, or one was aborted."""
-    if not (folder / FILE_NAME).is_file():
-        return False
-    try:
-        planned = len(run_file.load(folder).settings.interleave)
-        with History(folder / FILE_NAME) as history:
-            states = [block.state for block in history.blocks()]
-    except (RunNotFound, sqlite3.Error, msgspec.DecodeError):
-        return False
-    return "aborted" in states or states.count("complete") >= planned
 
 
 def _started(run_id: str) -> datetime | None:

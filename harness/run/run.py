@@ -12,17 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from chaos import storm as storms
 from harness import registry
 from harness.aws.clients import open_clients
-from harness.aws.gateway import TRANSIENT
+from harness.aws.gateway import TRANSIENT, Gateway
+from harness.aws.namespaces import remove
 from harness.backends.base import Backend, Endpoints
 from harness.backends.deviations import callback_retry, deviations, is_checked
 from harness.core.errors import EnvironmentFailure, Problem, SagastormError, UsageError
 from harness.history import run_file
 from harness.history.history import FILE_NAME, History
 from harness.history.run_file import BackendFacts, Instrument, RunFile
+from harness.measure.metrics import Metrics
 from harness.run import facts, scenarios
 from harness.run.block import SystemUnderTest
 from harness.run.calibrate import calibrated
@@ -30,6 +33,7 @@ from harness.run.capacity import read_capacity
 from harness.run.instrument import read_instrument
 from harness.run.progress import Teller
 from harness.run.turn import Turn
+from harness.run.under_way import under_way
 from harness.settings import RunSettings
 from harness.topologies.policy import RetryPolicy
 
@@ -128,7 +132,7 @@ async def execute(run: Run, load: Load) -> None:
     processes), 2 load, 3 heal, 4 drain, 5 collect. Audit, judgement and report come after, from the saved run alone.
     """
     interrupted = _interruptions(run)
-    with History(run.folder / FILE_NAME) as history:
+    with under_way(run.folder), History(run.folder / FILE_NAME) as history:
         try:
             await _measure(run)
             for turn in turns(run):
@@ -149,11 +153,14 @@ async def _measure(run: Run) -> None:
     try:
         endpoints = await backend.start()
         async with open_clients(endpoints.urls, endpoints.region, emulator=endpoints.emulator) as clients:
-            instrument = await read_instrument(clients, namespace)
-            # Last: what it leaves behind would be in the way of the other readings.
-            capacity = await read_capacity(
-                clients, f"{namespace}-capacity", len(registry.saga(run.settings.saga).steps)
-            )
+            try:
+                instrument = await read_instrument(clients, namespace)
+                # Last: what it leaves behind would be in the way of the other readings.
+                steps = len(registry.saga(run.settings.saga).steps)
+                capacity = await read_capacity(clients, f"{namespace}-capacity", steps)
+            finally:
+                if run.settings.endpoints is not None:  # a reading that failed may have left something
+                    await remove(Gateway(clients, Metrics(CollectorRegistry(), topology="", saga="")), [namespace])
     except TRANSIENT as error:
         raise _not_done(error) from error
     finally:
@@ -223,9 +230,11 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
         problem = "stopped at once"
         raise
     finally:
-        if system:
-            await system.stop(problem)
-        await backend.stop()
+        try:
+            if system:
+                await system.stop(problem)
+        finally:
+            await backend.stop()
 
 
 def _backend(run: Run, logs: Path) -> Backend:
@@ -244,7 +253,7 @@ def _facts(endpoints: Endpoints) -> BackendFacts:
         version=endpoints.version,
         callback_retry=callback_retry(product),
         deviations=deviations(product),
-        checked=is_checked(product),
+        checked=is_checked(product, endpoints.version),
     )
 
 

@@ -63,7 +63,10 @@ def reentered(definition: dict[str, Any]) -> dict[str, Any]:
     states[_BACK_OFF] = _back_off()
     states[WAIT] = {"Type": "Wait", "SecondsPath": "$.tries.wait_s", "Next": _TRY_AGAIN}
     states[_TRY_AGAIN] = _try_again(list(tasks))
-    return definition | {"StartAt": COUNT, "States": states}
+    written_out = definition | {"StartAt": COUNT, "States": states}
+    if "Comment" in definition:  # what a Retry could not say is said now
+        written_out["Comment"] = definition["Comment"].partition(";")[0]
+    return written_out
 
 
 def _is_retried_callback(state: Mapping[str, Any]) -> bool:
