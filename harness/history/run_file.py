@@ -50,6 +50,10 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True):
     """What the backend does instead, in one sentence."""
     consequence: str
     """What that means for a result, in one sentence."""
+    weakens: bool = True
+    """Whether it means anything for one: if so, the report tells it."""
+    known_of: str = ""
+    """The version of the product that the suite showed it on."""
     falsifies: tuple[str, ...] = ()
     """Metrics of ``summary.json`` that would be wrong on this backend, by their path below a topology, such as
     ``retry_amplification.delivery``; they are ``null``, with the consequence as the reason."""
@@ -67,7 +71,8 @@ class BackendFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The form in which a failed callback task was tried again, see :class:`harness.topologies.base.CallbackRetry`."""
     deviations: tuple[Deviation, ...]
     checked: bool
-    """Whether the contract suite was ever run on this product; if not, that there are no deviations means nothing."""
+    """Whether the contract suite was ever run on this version of this product. If not, deviations are those of the
+    version that it was run on, and that there are none means nothing."""
 
 
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ class BackendSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What the sagas ran on; empty, and null, where the run ended before there was one to ask.
 
     ``callback_retry``: how a failed callback task was tried again, ``retry`` or ``reenter``. ``unverified``: the contract
-    suite was never run on this product. ``deviations``: those that weaken a result, by the name of the contract's test.
+    suite was never run on this version of the product. ``deviations``: those that weaken a result, by the name of the contract's test.
     """
 
     name: str
