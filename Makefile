@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotat
 EVERYWHERE := --universal --python-version 3.11
 LOCALSTACK := $(BIN)/python -m harness.backends.localstack_env
 
-.PHONY: help setup emulator localstack bench bench-overhead bench-storms bench-ablate test test-localstack test-properties dashboards lint types imports format lock clean
+.PHONY: help setup emulator localstack bench bench-overhead bench-storms bench-ablate test test-slow test-localstack test-properties dashboards lint types imports format lock clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -38,8 +38,11 @@ bench-ablate: $(READY) emulator ## What each mitigation buys: docs/mitigations.m
 localstack: $(READY) ## Start LocalStack on 127.0.0.1:4566: with Docker where an engine answers, else without
 	@if docker info >/dev/null 2>&1; then exec docker compose up localstack; else exec $(LOCALSTACK); fi
 
-test: $(READY) emulator node_modules ## The whole test suite, but for what needs LocalStack
-	$(BIN)/python -m pytest -m "not localstack"
+test: $(READY) emulator node_modules ## The test suite, but for what needs LocalStack and what takes long
+	$(BIN)/python -m pytest -m "not localstack and not slow"
+
+test-slow: $(READY) emulator ## Storms, ablations and the sweeper in whole runs, and known bad revisions on many seeds: ten minutes more
+	$(BIN)/python -m pytest -m slow
 
 test-localstack: $(READY) ## The contract and whole runs on the real LocalStack, started without Docker
 	@missing=$$($(LOCALSTACK) --missing); status=$$?; \

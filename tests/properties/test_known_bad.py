@@ -15,6 +15,8 @@ from tests.properties.plans import TIMES, drawn
 from tests.properties.properties import watched
 from tests.world.world import HEALTHY
 
+pytestmark = pytest.mark.slow
+
 BUGS = {bug.name: bug for bug in (*PARTICIPANT_BUGS, *TOPOLOGY_BUGS)}
 CH, OR = "choreographed", "orchestrated"
 FAILING_AND_BOUND = {
