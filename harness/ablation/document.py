@@ -45,6 +45,10 @@ class Experiment:
 
 UNPROTECTED: Final = "backoff=none + circuit-breaker=off + retry-budget=off + load-shedding=off"
 """What `retry-storm` needs removed to stay collapsed, see there."""
+UNLOCKED: Final = "idempotency=none + semantic-lock=off"
+"""Where a message comes twice, the lock on the record refuses what the missing idempotency lets through."""
+UNREPAIRED: Final = "outbox=off + sweeper=off"
+"""What nobody was told of, the sweeper finds."""
 EXPERIMENTS: Final = (
     Experiment(
         "retry-storm",
@@ -54,8 +58,10 @@ EXPERIMENTS: Final = (
         rounds=3,
         duration_s=40,
     ),
-    Experiment("duplicates", "Messages that come twice", "idempotency"),
-    Experiment("crashes", "Participants that die between two writes", "idempotency,outbox"),
+    Experiment("duplicates", "Messages that come twice", "idempotency", UNLOCKED.replace(" ", "")),
+    Experiment(
+        "crashes", "Participants that die between two writes", "idempotency,outbox", UNREPAIRED.replace(" ", "")
+    ),
     Experiment("timeouts", "Writes that are lost, or whose answer is", "idempotency=naive"),
     Experiment("poison", "Messages that nobody can handle", "dead-letter-queue,attempt-limit"),
     Experiment(
@@ -88,6 +94,10 @@ CLAIMS: Final = (
         "retry-storm", UNPROTECTED, "recovery",
     ),
     Claim(
+        "5.3.2.2", "Unchecked retries multiply the attempts.",
+        "retry-storm", UNPROTECTED, "amplification",
+    ),
+    Claim(
         "5.3.2.2", "Unchecked retries leave less done while the trouble lasts.",
         "retry-storm", UNPROTECTED, "goodput in the storm", Expects.LESS,
     ),
@@ -102,6 +112,10 @@ CLAIMS: Final = (
     Claim(
         "5.3.4", "A receiver that is not idempotent does it twice when it is told twice.",
         "duplicates", "idempotency=none", "effect-twice",
+    ),
+    Claim(
+        "5.3.4", "A receiver that is not idempotent, and locks nothing, does it twice.",
+        "duplicates", UNLOCKED, "effect-twice",
     ),
     Claim(
         "5.3.4", "Its example, the id first and then the business logic, executes exactly once: nothing twice.",
