@@ -35,11 +35,22 @@ class Experiment:
     cells: str = ""
     rounds: int = 2
     duration_s: int = 25
+    rate_per_s: int = 10
+    """What `retry-storm` is made for; and no machine's limits are met by it."""
 
     def arguments(self, folder: Path) -> list[str]:
         """Of the command that measures it. The topologies take turns by cells and rounds, so once in each is enough."""
         given = ["ablate", "--storm", self.storm, "--without", self.without, "--interleave", "AB"]
-        given += ["--duration", str(self.duration_s), "--rounds", str(self.rounds), "--out", str(folder)]
+        given += [
+            "--rate",
+            str(self.rate_per_s),
+            "--duration",
+            str(self.duration_s),
+            "--rounds",
+            str(self.rounds),
+            "--out",
+            str(folder),
+        ]
         return [*given, "--cells", self.cells] if self.cells else given
 
 
