@@ -21,6 +21,7 @@ NEVER: Literal["never"] = "never"
 Value = float | Literal["never"] | None
 """Of a measure; ``None`` where it was not measured."""
 ONE_ROUND = "one round, so no interval"
+NO_SPREAD = "all rounds differ by exactly the same, which leaves no spread to draw an interval from"
 T_975 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
     2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
@@ -97,6 +98,10 @@ def of_blocks(pairs: Sequence[tuple[Value, Value]], *, less_is_worse: bool = Fal
     if len(differences) < len(known):
         return Change(mark=_with_nevers(known), base=base, other=other)
     interval = student(differences)
+    why = None if interval else ONE_ROUND
+    if interval and interval.low == interval.high != 0 and not is_fact:
+        # What is counted by the saga or the message agrees by chance: two rounds are not certain because of it.
+        interval, why = None, NO_SPREAD
     return Change(
         mark=(_fact(known) if is_fact else None) or mark_of(fmean(differences), interval, less_is_worse=less_is_worse),
         base=base,
@@ -104,7 +109,7 @@ def of_blocks(pairs: Sequence[tuple[Value, Value]], *, less_is_worse: bool = Fal
         amount=fmean(differences),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        why=None if interval else ONE_ROUND,
+        why=why,
     )
 
 

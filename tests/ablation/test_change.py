@@ -37,6 +37,7 @@ def test_students_interval_is_that_of_the_textbook() -> None:
         pytest.param([(3.0, 1.0), (3.0, 1.1), (3.1, 0.9)], Mark.BETTER, id="clearly less"),
         pytest.param([(1.0, 3.0), (3.0, 1.5)], Mark.UNCLEAR, id="rounds disagree"),
         pytest.param([(1.0, 3.0)], Mark.NO_INTERVAL, id="one round"),
+        pytest.param([(2.0, 3.0), (4.0, 5.0)], Mark.NO_INTERVAL, id="all rounds by exactly the same"),
         pytest.param([(1.0, 1.0), (2.0, 2.0)], Mark.SAME, id="no difference at all"),
         pytest.param([(None, 1.0)], Mark.NOT_COMPARED, id="not measured"),
         pytest.param([(2.0, NEVER), (3.0, NEVER)], Mark.NEW, id="never again"),
