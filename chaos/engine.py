@@ -64,6 +64,8 @@ class Engine:
         for fault in storm.faults:
             injector = fault.injector(site.workers)
             self._armed[injector.port].append((fault, injector))
+        # Those that change arrivals have struck before the load, in the schedule.
+        metrics.begin_faults(fault.name for port in Port if port is not Port.ARRIVALS for fault, _ in self._armed[port])
 
     def wrap_transport(self, service: str, read_timeout_s: float, send: Send) -> Send:
         """Around the SDK's HTTP requests to one service. A batched request is struck if any of its entries is."""

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from harness.core.mitigations import Mitigations
+from harness.measure.exporter import withdraw
 from harness.topologies.base import Deployed
 from harness.topologies.policy import RetryPolicy
 
@@ -91,4 +92,5 @@ class Steering:
             # Half a line, from a harness that was killed in the middle of it: no reason to live on without it.
             print(f"steering: {error}", file=sys.stderr, flush=True)
             status = 1
+        withdraw()
         os._exit(status)

@@ -31,10 +31,11 @@ def metrics_for(plan: LoadPlan, process: str) -> Metrics:
     global _port
     _current.registry = CollectorRegistry()
     metrics = Metrics(_current.registry, topology=plan.topology, saga=plan.saga)
+    metrics.begin_load()
     if _port is None:
         exported = CollectorRegistry()
         exported.register(_current)
-        _port = start_exporter(exported, Path(plan.targets_dir), process)
+        _port = start_exporter(exported, Path(plan.targets_dir), process, plan.audience).port
     else:
-        announce(Path(plan.targets_dir), process, _port)
+        announce(Path(plan.targets_dir), process, _port, plan.audience)
     return metrics

@@ -13,6 +13,7 @@ import gevent
 from gevent import socket
 
 from harness.core.errors import EXIT_ENVIRONMENT
+from harness.measure.exporter import withdraw
 
 VARIABLE = "SAGASTORM_LIFELINE"
 
@@ -30,4 +31,5 @@ def _watch() -> None:
         # Another process that shares the input may have been faster.
         with suppress(BlockingIOError):
             if not os.read(0, 4096):
+                withdraw()
                 os._exit(EXIT_ENVIRONMENT)

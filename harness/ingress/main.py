@@ -39,6 +39,7 @@ async def serve(spec: Deployment, key: str, name: str) -> None:
     metrics_registry = CollectorRegistry()
     ProcessCollector(registry=metrics_registry)
     metrics = Metrics(metrics_registry, topology=spec.topology, saga=spec.saga)
+    metrics.begin_ingress()
     sagas = Sagas()
     retries = spec.mitigations.sdk_retries
     async with open_clients(spec.urls, spec.region, emulator=spec.emulator, retries=retries) as clients:
@@ -54,7 +55,7 @@ async def serve(spec: Deployment, key: str, name: str) -> None:
         await site.start()
         port: int = runner.addresses[0][1]
         settle_heap()
-        announce(Path(spec.targets_dir), name, port)
+        announce(Path(spec.targets_dir), name, port, spec.namespace)
         await OutcomeListener(gateway, spec.deployed.queue_urls[OUTCOMES], saga, sagas, pending).run(stopping)
         await runner.cleanup()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +24,9 @@ INTERVAL_S = 1.0
 SCRAPE_LIMIT_S = 2.0
 PROCESS_CPU = "process_cpu_seconds_total"
 MACHINE_CPU = "machine_cpu_busy_seconds_total"
+DEAD_LETTERS_EVERY = 5
+"""Samples from one look into the dead-letter queues to the next. They are as many again as the queues, and what is in them
+waits for nobody."""
 BACKEND_CALL = "backend_call_seconds"
 """How long one call takes that no fault can strike. Asked of a queue's depths, the cheapest that every backend has."""
 _KEPT = ("sagastorm_", PROCESS_CPU, "process_resident_memory_bytes")
@@ -54,6 +57,7 @@ class Sampler:
         metrics: Metrics,
         backend_pid: int | None,
         now_s: Callable[[], float],
+        seen: Callable[[float, Sequence[Sample]], None] = lambda now_s, samples: None,
     ) -> None:
         self._history = history
         self._block = block
@@ -64,6 +68,8 @@ class Sampler:
         self._metrics = metrics
         self._backend = psutil.Process(backend_pid) if backend_pid else None
         self._now_s = now_s
+        self._seen = seen
+        self._samples = 0
 
     async def run(self) -> None:
         """Sample until cancelled."""
@@ -84,6 +90,9 @@ class Sampler:
         t_s = round(self._now_s(), 3)
         called = await self._time_call(t_s)
         await self._read_queues()
+        if self._samples % DEAD_LETTERS_EVERY == 0:
+            await self._read_dead_letters()
+        self._samples += 1
         scraped = await asyncio.gather(*(self._scrape(session, *target) for target in self._announced()))
         samples = [
             Sample(t_s=t_s, target=process, metric=name, labels=labels, value=value)
@@ -92,6 +101,7 @@ class Sampler:
         ]
         self._history.add_samples(self._block, [*samples, called, *self._cpu_samples(t_s)])
         self._history.import_spool(self._block, self._spool_dir)
+        self._seen(t_s, samples)
 
     def _announced(self) -> Iterator[tuple[str, str]]:
         for path in sorted(self._targets_dir.glob("*.json")):
@@ -123,15 +133,26 @@ class Sampler:
         return Sample(t_s=t_s, target="backend", metric=BACKEND_CALL, labels={}, value=took_s)
 
     async def _read_queues(self) -> None:
-        depths = await asyncio.gather(
-            *(queue_depths(self._gateway, url) for url in self._queue_urls.values()), return_exceptions=True
-        )
-        for name, depth in zip(self._queue_urls, depths, strict=True):
-            if isinstance(depth, BaseException):
-                log.info("queue %s cannot be read: %s", name, depth)
-                continue
+        for name, depth in await self._depths(""):
             for state, messages in depth.items():
                 self._metrics.queue(name, state, messages)
+
+    async def _read_dead_letters(self) -> None:
+        for name, depth in await self._depths(DEAD):
+            self._metrics.dead_letters(name, sum(depth.values()))
+
+    async def _depths(self, ending: str) -> list[tuple[str, dict[str, int]]]:
+        """Of each queue whose URL has this ending, by the queue's name; without those that cannot be read."""
+        depths = await asyncio.gather(
+            *(queue_depths(self._gateway, url + ending) for url in self._queue_urls.values()), return_exceptions=True
+        )
+        read = []
+        for name, depth in zip(self._queue_urls, depths, strict=True):
+            if isinstance(depth, BaseException):
+                log.info("queue %s%s cannot be read: %s", name, ending, depth)
+            else:
+                read.append((name, depth))
+        return read
 
     def _cpu_samples(self, t_s: float) -> list[Sample]:
         """CPU time of the emulator, which exports no metrics, and of the whole machine, whoever uses it."""

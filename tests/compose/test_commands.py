@@ -6,36 +6,28 @@ stub that answers where they ask; LocalStack itself is what ``make test-localsta
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dashboards.grafana import build
 from harness.measure.exporter import BESIDE_VARIABLE, start_exporter
 from harness.measure.metrics import Metrics
 from tests.compose.compose_file import services
 from tests.compose.outside import LIMIT_S, Outside
+from tests.dashboards.prometheus import Server, needs_prometheus
 from tests.load.bench import free_port
 
 pytestmark = pytest.mark.end_to_end
 
 SERVICES = services()
-needs_prometheus = pytest.mark.skipif(
-    not (shutil.which("prometheus") and shutil.which("promtool") and shutil.which("wget")),
-    reason="no prometheus or wget here: apt-get install prometheus wget",
-)
 
 
 @pytest.fixture
@@ -75,15 +67,8 @@ def test_locust_master_and_worker_start_and_are_healthy_and_stop(stack: ExitStac
     assert (worker.stop(), master.stop()) == (0, 0), worker.log + master.log
 
 
-def ask(url: str, query: str) -> list[dict[str, Any]]:
-    """What Prometheus answers; a query that it does not understand raises."""
-    with urllib.request.urlopen(f"{url}/api/v1/query?{urlencode({'query': query})}", timeout=LIMIT_S) as answer:
-        result: list[dict[str, Any]] = json.loads(answer.read())["data"]["result"]
-        return result
-
-
 @needs_prometheus
-def test_prometheus_starts_and_scrapes_what_is_announced_and_understands_every_panel(
+def test_prometheus_starts_and_scrapes_what_is_announced_and_has_its_rules(
     stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()
@@ -99,20 +84,18 @@ def test_prometheus_starts_and_scrapes_what_is_announced_and_understands_every_p
     metrics = Metrics(registry, topology="orchestrated", saga="create-order")
     metrics.arrival("accepted")
     monkeypatch.setenv(BESIDE_VARIABLE, str(prometheus.path("/etc/prometheus/targets")))
-    start_exporter(registry, tmp_path / "targets", "load-0-1")
+    exporter = start_exporter(registry, tmp_path / "targets", "load-0-1", "ss-20261123-095452-12e9-0")
+    stack.callback(exporter.close)
 
-    url = f"http://127.0.0.1:{port}"
+    server = Server(f"http://127.0.0.1:{port}")
     deadline = time.monotonic() + LIMIT_S
-    while not (found := ask(url, "sagastorm_arrivals_total")):
+    while not (found := server.at("sagastorm_arrivals_total")):
         assert time.monotonic() < deadline, prometheus.log
         time.sleep(0.2)
     labels = found[0]["metric"]
     assert (labels["topology"], labels["saga"], labels["process"]) == ("orchestrated", "create-order", "load-0-1")
-    for panel in build.COMPARE_TOPOLOGIES:
-        for query in panel.series.values():
-            for window in (build.SHOWN, build.MOMENT):
-                query = query.replace(window, "1m")
-            ask(url, query.replace("$saga", "create-order"))
+    assert (labels["run"], labels["block"]) == ("20261123-095452-12e9", "0")
+    assert len(server.get("rules")["groups"]) > 1
     assert prometheus.stop() == 0, prometheus.log
 
 

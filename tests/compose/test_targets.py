@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from harness.measure.exporter import BESIDE_VARIABLE
@@ -17,9 +18,20 @@ ANNOUNCE = """
 import sys
 from pathlib import Path
 from harness.measure.exporter import announce
-announce(Path(sys.argv[1]), "load-0-1", 1001)
-announce(Path(sys.argv[2]), "load-0-1", 1001)
+announce(Path(sys.argv[1]), "load-0-1", 1001, "ss-20261123-095452-12e9-3")
+announce(Path(sys.argv[2]), "load-0-1", 1001, "ss-20261123-095452-12e9-3")
 print(*(path.name for path in Path(sys.argv[3]).iterdir()), (Path(sys.argv[3]) / "1001.json").read_text())
+"""
+
+LABELS = {"process": "load-0-1", "run": "20261123-095452-12e9", "block": "3"}
+STEERED = """
+import sys, time
+from pathlib import Path
+from harness.deployment import Steering
+from harness.measure.exporter import announce
+announce(Path(sys.argv[1]), "worker-1", 1002, "ss-r-4")
+Steering()
+time.sleep(60)
 """
 
 
@@ -47,7 +59,7 @@ def test_process_is_announced_in_one_folder_for_all_blocks_for_as_long_as_it_liv
     assert done.returncode == 0, done.stderr
     name, _, content = done.stdout.partition(" ")
     assert name == "1001.json"
-    assert json.loads(content) == [{"targets": ["127.0.0.1:1001"], "labels": {"process": "load-0-1"}}]
+    assert json.loads(content) == [{"targets": ["127.0.0.1:1001"], "labels": LABELS}]
     assert list(beside.iterdir()) == []  # it has ended
     assert [len(list((tmp_path / block).iterdir())) for block in ("first", "second")] == [1, 1]
 
@@ -66,3 +78,16 @@ def test_without_the_variable_nobody_beside_the_run_is_told(tmp_path: Path) -> N
     assert announced(tmp_path, {BESIDE_VARIABLE: ""}).returncode != 0  # there is no file that it could read
     assert list((tmp_path / "beside").iterdir()) == []
     assert (tmp_path / "first" / "load-0-1.json").exists()
+
+
+def test_process_whose_harness_is_gone_takes_what_both_have_announced_with_it(tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    left = {"env": {**os.environ, BESIDE_VARIABLE: str(beside)}, "cwd": ROOT, "stdin": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", STEERED, str(tmp_path / "targets")], **left) as worker:
+        while not (beside / "1002.json").exists():
+            assert worker.poll() is None
+            time.sleep(0.02)
+        (beside / f"{free_port()}.json").write_text("of the harness, which was killed")
+        (beside / "mine.json").write_text("of somebody else, who watches more than us")
+        worker.communicate(timeout=60)  # closes its lifeline
+    assert [path.name for path in beside.iterdir()] == ["mine.json"]

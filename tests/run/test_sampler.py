@@ -16,7 +16,7 @@ from harness.core.errors import Indefinite
 from harness.history.records import Sample
 from harness.measure.exporter import announce
 from harness.measure.metrics import Metrics
-from harness.run.sampler import BACKEND_CALL, Sampler, dead_letters
+from harness.run.sampler import BACKEND_CALL, DEAD_LETTERS_EVERY, Sampler, dead_letters
 from tests.fake_gateway import FakeGateway, Parameters
 
 EXPOSED = """
@@ -65,12 +65,13 @@ class Bench:
         self.targets = folder / "targets"
         self.history = FakeHistory()
         self.registry = CollectorRegistry()
+        self.gateway = gateway or FakeGateway(GetQueueAttributes={"Attributes": DEPTH})
         self.sampler = Sampler(
             self.history,
             4,
             targets_dir=self.targets,
             spool_dir=folder / "spool",
-            gateway=gateway or FakeGateway(GetQueueAttributes={"Attributes": DEPTH}),
+            gateway=self.gateway,
             queue_urls={"payment": "http://payment", "order": "http://order"},
             metrics=Metrics(self.registry, topology="t", saga="s"),
             backend_pid=backend_pid,
@@ -113,7 +114,7 @@ async def exposing(text: str) -> AsyncIterator[int]:
 async def test_own_series_and_the_cost_of_the_process_are_kept_and_nothing_else(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     async with exposing(EXPOSED) as port:
-        announce(bench.targets, "worker-1", port)
+        announce(bench.targets, "worker-1", port, "ss-r-4")
         await bench.sampler.sample_once()
     assert bench.series() == {
         "worker-1": {
@@ -131,7 +132,7 @@ async def test_own_series_and_the_cost_of_the_process_are_kept_and_nothing_else(
 async def test_step_whose_name_ends_like_a_bookkeeping_series_is_kept(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     async with exposing('sagastorm_compensations_total{step="order_created"} 2.0\n') as port:
-        announce(bench.targets, "worker-1", port)
+        announce(bench.targets, "worker-1", port, "ss-r-4")
         await bench.sampler.sample_once()
     assert bench.series() == {"worker-1": {"sagastorm_compensations_total": 2.0}}
 
@@ -141,9 +142,9 @@ async def test_every_announced_process_is_asked_and_one_that_is_gone_is_left_out
     async with exposing("") as gone:
         pass
     async with exposing(EXPOSED) as port:
-        announce(bench.targets, "worker-1", port)
-        announce(bench.targets, "worker-2", gone)
-        announce(bench.targets, "ingress-3", port)
+        announce(bench.targets, "worker-1", port, "ss-r-4")
+        announce(bench.targets, "worker-2", gone, "ss-r-4")
+        announce(bench.targets, "ingress-3", port, "ss-r-4")
         await bench.sampler.sample_once()
     assert bench.series().keys() == {"worker-1", "ingress-3"}
 
@@ -198,6 +199,18 @@ async def test_queue_that_cannot_be_read_keeps_its_last_depth_and_the_others_are
     await bench.sampler.sample_once()
     assert bench.depth("payment", "visible") is None
     assert bench.depth("order", "visible") == 3
+
+
+async def test_dead_letter_queues_are_looked_into_at_once_and_then_now_and_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    looks = []
+    for _ in range(DEAD_LETTERS_EVERY + 1):
+        await bench.sampler.sample_once()
+        asked = [call["QueueUrl"] for call in bench.gateway.asked("GetQueueAttributes")]
+        looks.append(asked.count("http://order-dead"))
+    assert looks == [1] * DEAD_LETTERS_EVERY + [2]
+    labels = {"topology": "t", "saga": "s", "queue": "order"}
+    assert bench.registry.get_sample_value("sagastorm_dead_letters", labels) == 6
 
 
 async def test_dead_letters_are_counted_over_all_dead_letter_queues() -> None:
