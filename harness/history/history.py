@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -51,6 +51,12 @@ CREATE TABLE IF NOT EXISTS series (
 CREATE TABLE IF NOT EXISTS samples (series INTEGER, t_s REAL, value REAL);
 CREATE TABLE IF NOT EXISTS spools (block INTEGER, file TEXT, offset INTEGER, PRIMARY KEY (block, file));
 """
+
+_SAGA_COLUMNS = "arrival, scheduled_s, status, saga_id, sent_s, outcome, reason, completion_ms"
+
+
+def _saga_row(row: tuple[Any, ...]) -> SagaRow:
+    return SagaRow(**dict(zip(_SAGA_COLUMNS.split(", "), row, strict=True)))
 
 
 class History:
@@ -195,13 +201,8 @@ class History:
 
     def sagas(self, block: int) -> list[SagaRow]:
         """The client's records, by arrival."""
-        rows = self._db.execute(
-            "SELECT arrival, scheduled_s, status, saga_id, sent_s, outcome, reason, completion_ms FROM sagas "
-            "WHERE block = ? ORDER BY arrival",
-            (block,),
-        )
-        names = ("arrival", "scheduled_s", "status", "saga_id", "sent_s", "outcome", "reason", "completion_ms")
-        return [SagaRow(**dict(zip(names, row, strict=True))) for row in rows]
+        rows = self._db.execute(f"SELECT {_SAGA_COLUMNS} FROM sagas WHERE block = ? ORDER BY arrival", (block,))
+        return [_saga_row(row) for row in rows]
 
     def progress(self, block: int) -> tuple[int, int]:
         """How many arrivals the clients have recorded so far, and how many of those have ended."""
@@ -222,6 +223,26 @@ class History:
             "detail",
         )  # fmt: skip
         return [StepRow(**(dict(zip(names, row, strict=True)) | {"replayed": bool(row[7])})) for row in rows]
+
+    def handled(self, block: int) -> Iterator[tuple[str, str, str, str, bool]]:
+        """(saga id, participant, step, result, replayed) of every handling: saga by saga, each in time order.
+
+        Of a large block there are millions, which as rows of :class:`StepRow` would take minutes.
+        """
+        rows = self._db.execute(
+            "SELECT saga_id, participant, step, result, replayed FROM steps WHERE block = ? ORDER BY saga_id, t_s",
+            (block,),
+        )
+        for saga_id, participant, step, result, replayed in rows:
+            yield saga_id, participant, step, result, bool(replayed)
+
+    def clients(self, block: int, *, arrival: int | None = None, saga_id: str | None = None) -> list[SagaRow]:
+        """The client's records of one arrival, or of one saga."""
+        rows = self._db.execute(
+            f"SELECT {_SAGA_COLUMNS} FROM sagas WHERE block = ? AND (arrival = ? OR saga_id = ?)",
+            (block, arrival, saga_id),
+        )
+        return [_saga_row(row) for row in rows]
 
     def faults(self, block: int) -> list[FaultRow]:
         """Strikes in time order."""

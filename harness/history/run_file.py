@@ -90,6 +90,8 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     machine: dict[str, str | int]
     backend: BackendFacts | None = None
     instrument: Instrument | None = None
+    problem: str | None = None
+    """What ended the run before its last block did."""
     schema: str = SCHEMA
 
 

@@ -23,6 +23,7 @@ from harness.report.timeline import (
     per_second,
     scheduled_s,
     storm_span_s,
+    under_way_s,
     watched_s,
 )
 from harness.report.wording import NOT_MEASURED, measured, number, recovered
@@ -166,6 +167,7 @@ def _panels(blocks: Sequence[BlockData], seconds: int) -> list[Panel]:
     read = [data for data in blocks if data.of_kind(QUEUE)]
     depths = [backlog(data, seconds) for data in read]
     oldest = [oldest_s(data, seconds) for data in blocks]
+    under_way = [_in_flight(data, seconds) for data in blocks]
     tries = [amplification(data, seconds) for data in blocks]
     names = {TOTAL: "all", **LAYERS}
     layers = [_mean(name, [each[layer] for each in tries if layer in each], layer) for layer, name in names.items()]
@@ -182,6 +184,7 @@ def _panels(blocks: Sequence[BlockData], seconds: int) -> list[Panel]:
             floor=1.0,
             least=1.5,
         ),
+        Panel("sagas", [*_faint(blocks, under_way), *_mean("in flight", under_way, "topology")], ("peak_oldest_s",)),
         Panel("messages", [*_faint(read, depths), *_mean("backlog", depths, "topology")], ("peak_backlog",)),
         Panel(
             "seconds",
@@ -189,6 +192,14 @@ def _panels(blocks: Sequence[BlockData], seconds: int) -> list[Panel]:
             ("peak_oldest_s",),
         ),
     ]
+
+
+def _in_flight(data: BlockData, seconds: int) -> Floats:
+    """Sagas under way at the end of each second, those without a known end for as long as anybody looks."""
+    starts, ends = (np.sort(times) for times in under_way_s(data))
+    now_s = np.arange(1, seconds + 1)
+    begun = np.searchsorted(starts, now_s, side="right") - np.searchsorted(ends, now_s, side="right")
+    return np.where(now_s <= math.ceil(watched_s(data)), begun, 0).astype(float)
 
 
 def _unseen(panel: Panel, withheld: Mapping[str, str]) -> str | None:
@@ -270,9 +281,12 @@ def _load_ended_s(data: BlockData) -> float:
 
 
 def windows_in_words(report: Report) -> str:
-    """The storm's windows, from the blocks themselves."""
+    """The storm's windows, from the blocks themselves: what strikes at the same time in one breath."""
     windows = next((data.block.storm_windows for data in report.data.blocks if data.block.storm_windows), [])
-    return ", ".join(f"{fault} {start_s:g} to {end_s:g} s" for fault, start_s, end_s in windows)
+    together: dict[tuple[float, float], list[str]] = {}
+    for fault, start_s, end_s in windows:
+        together.setdefault((start_s, end_s), []).append(fault)
+    return "; ".join(f"{', '.join(faults)} {start_s:g} to {end_s:g} s" for (start_s, end_s), faults in together.items())
 
 
 def _rounded(values: Floats) -> list[float | None]:

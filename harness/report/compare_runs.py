@@ -128,15 +128,14 @@ def check(runs: Sequence[RunFile], allow: frozenset[str]) -> tuple[Differing, ..
     if not 2 <= len(runs) <= MOST_RUNS:
         raise UsageError([Problem("RUN", len(runs), f"2 to {MOST_RUNS} runs, the first is the base")])
     base, *others = runs
-    told = [Differing(name, tuple(value(run) for run in runs)) for name, value in FIELDS.items()]
-    differing = tuple(each for each in told if len(set(each.values)) > 1)
+    found = differing(runs)
     problems = [
         Problem(
             f"{each.field} of {run.run_id}",
             value,
             f"{base.run_id} has {each.values[0]!r}; --allow {each.field} compares them all the same",
         )
-        for each in differing
+        for each in found
         if each.field not in allow
         for run, value in zip(others, each.values[1:], strict=True)
         if value != each.values[0]
@@ -146,7 +145,13 @@ def check(runs: Sequence[RunFile], allow: frozenset[str]) -> tuple[Differing, ..
         problems.append(Problem("topologies", topologies, "runs that have one in common"))
     if problems:
         raise UsageError(problems)
-    return differing
+    return found
+
+
+def differing(runs: Sequence[RunFile]) -> tuple[Differing, ...]:
+    """What is not the same in all of them, beside code and time."""
+    told = [Differing(name, tuple(value(run) for run in runs)) for name, value in FIELDS.items()]
+    return tuple(each for each in told if len(set(each.values)) > 1)
 
 
 def _in_all(runs: Sequence[RunFile]) -> list[str]:

@@ -8,14 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from harness.core.verdict import RunVerdict
 from harness.report import charts
 from harness.report.backend import backend_lines, backend_name
 from harness.report.compare import UNCLEAR, Comparison, Difference, covers
@@ -24,10 +20,13 @@ from harness.report.figures import Outcomes
 from harness.report.metrics import falsified
 from harness.report.mitigations import mitigation_line
 from harness.report.model import Report
+from harness.report.picture import call_rows, draw
 from harness.report.quantiles import QUANTILES
+from harness.report.selection import RULE
 from harness.report.tables import (
     BLOCK_HEADINGS,
     LAYERS,
+    LEADING_RULE,
     Headline,
     Row,
     again,
@@ -38,30 +37,29 @@ from harness.report.tables import (
     fault_label,
     headlines,
     hop_rows,
+    lead,
     machine_line,
     no_anomaly_line,
     round_lines,
     sagas_in_common,
     spread_line,
 )
-from harness.report.wording import amplified, count, in_units, number, plain, told
+from harness.report.templates import SIGNS, environment, own_file, policy
+from harness.report.waterfall import BACK, LEGEND, place_of, shown, ways
+from harness.report.wording import amplified, count, in_units, number, told
 
-HERE = Path(__file__).parent / "html"
-SIGNS = {RunVerdict.PASS: "\N{CHECK MARK}", RunVerdict.FAIL: "\N{BALLOT X}", RunVerdict.INCONCLUSIVE: "?"}
 STRIP_MIDDLE = 100.0
 """Of a strip that is 200 wide: where "no difference" stands."""
+LEAST_REACH = 0.05
+"""Of a strip to each side, as a share: next to no difference must not look like much."""
 UNEQUAL_TOLD = 200
 """Most sagas that are listed as struck in one topology only."""
 
 
 def render_page(report: Report) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    environment.filters["plain"] = lambda value: plain(str(value))
-    environment.filters["times"] = _times
-    return environment.get_template("report.html").render(**_head(report), **_charts(report), **_tables(report))
+    content = _head(report) | _charts(report) | _tables(report) | _sagas(report)
+    return environment().get_template("report.html").render(content)
 
 
 def _head(report: Report) -> dict[str, Any]:
@@ -85,6 +83,7 @@ def _head(report: Report) -> dict[str, Any]:
         "checks": len(report.judgement.checks),
         "notes": [*report.figure_notes, *report.judgement.remarks],
         "comparisons": [_comparison(comparison) for comparison in report.comparisons],
+        "leading_rule": LEADING_RULE,
         "covers": covers(report.comparisons),
         "unclear": UNCLEAR,
         "files": _files(),
@@ -139,18 +138,28 @@ def _tables(report: Report) -> dict[str, Any]:
     }
 
 
-def _files() -> dict[str, Markup]:
+def _sagas(report: Report) -> dict[str, Any]:
+    """Single sagas, and the ways that all of them went."""
+    chosen = shown(report)
     return {
-        "css": _file("style.css"),
-        "js": _file("charts.js"),
-        "uplot_css": _file("vendor/uPlot.min.css"),
-        "uplot_js": _file("vendor/uPlot.iife.min.js"),
+        "shown": chosen,
+        "ways": ways(chosen),
+        "places": place_of(chosen),
+        "legend": [*LEGEND, f"{BACK} only sagas that did not complete take this step"],
+        "selection": RULE,
+        "pictures": [draw(traffic) for traffic in report.traffic],
+        "topology_index": {topology: index for index, topology in enumerate(report.topologies)},
+        "calls": call_rows(report.traffic),
     }
 
 
-def _file(name: str) -> Markup:
-    # Markup is put in unescaped: these are our own files and hold no text from a run.
-    return Markup((HERE / name).read_text(encoding="utf-8"))
+def _files() -> dict[str, Any]:
+    scripts = [own_file(name) for name in ("page.js", "vendor/uPlot.iife.min.js", "charts.js")]
+    return {
+        "styles": [own_file(name) for name in ("vendor/uPlot.min.css", "style.css", "pictures.css")],
+        "scripts": scripts,
+        "policy": policy(scripts),
+    }
 
 
 @dataclass(frozen=True)
@@ -183,6 +192,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
     return {
         "base": comparison.base,
         "other": comparison.other,
+        "lead": lead(comparison),
         "cards": [Card(headline, _strip(comparison.of(headline.title))) for headline in headlines(comparison)],
     }
 
@@ -198,7 +208,7 @@ def _strip(difference: Difference) -> Strip | None:
         values = [bounds.low, difference.difference, bounds.high]
     else:
         return None
-    reach = max(map(abs, values)) * 1.2 or 1.0
+    reach = max(LEAST_REACH, *map(abs, values)) * 1.2
     low, point, high = (round(STRIP_MIDDLE * (1 + value / reach), 1) for value in values)
     return Strip(low, point, high)
 
@@ -287,10 +297,5 @@ def _facts(report: Report) -> list[tuple[str, str]]:
 
 def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)
-
-
-def _times(text: str) -> str:
-    """``0.77x`` with the sign that print has for it."""
-    return text.replace("x", "\N{MULTIPLICATION SIGN}")

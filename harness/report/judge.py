@@ -140,11 +140,15 @@ def _check(rule: str, about: str, ok: bool, sentence: str) -> Check:
 def _all_blocks_ran(data: RunData) -> Check:
     planned = len(data.run.settings.interleave)
     complete = sum(block.block.state == "complete" for block in data.blocks)
+    # A block that ended the run tells why itself; before it has begun there is no block to tell.
+    problem = data.run.problem
+    untold = problem and all(block.block.problem != problem for block in data.blocks)
+    why = f" What ended the run: {problem}." if untold else ""
     return _check(
         "all-blocks-ran",
         "run",
         complete >= planned,
-        f"{complete} of {planned} planned blocks ran to their end, so the topologies did not get equal turns.",
+        f"{complete} of {planned} planned blocks ran to their end, so the topologies did not get equal turns.{why}",
     )
 
 

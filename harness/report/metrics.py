@@ -48,7 +48,7 @@ MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
 def _count(name: str) -> Callable[[Blocks, Audits], Figure]:
     def counted(blocks: Blocks, audits: Audits) -> Figure:
         counts = outcomes(blocks)
-        return Missing(NO_BLOCK.why, expected=True) if counts is None else float(getattr(counts, name))
+        return NO_BLOCK if counts is None else float(getattr(counts, name))
 
     return counted
 

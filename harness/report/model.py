@@ -14,7 +14,9 @@ from harness.report.figures import Figure, Missing, Outcomes, outcomes
 from harness.report.judge import Judgement, judge
 from harness.report.metrics import RECOVERY, figure
 from harness.report.run_data import BlockData, RunData
+from harness.report.selection import Chosen
 from harness.report.summary import Summary, TopologySummary, summarize_data
+from harness.report.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class Report:
     """What became of each topology's arrivals."""
     recovery: dict[str, dict[str, Figure]]
     """By topology and path: a topology that did not recover is another thing than one not measured."""
+    chosen: tuple[Chosen, ...] = ()
+    """Arrivals whose journeys are shown."""
+    traffic: tuple[Traffic, ...] = ()
+    """Who talked to whom, by topology."""
 
     @property
     def run(self) -> RunFile:
@@ -79,8 +85,10 @@ class Report:
         return self.summary.topologies
 
 
-def make_report(data: RunData, audits: Sequence[Audit]) -> Report:
-    """Judge, sum up and compare a run that has been read."""
+def make_report(
+    data: RunData, audits: Sequence[Audit], chosen: Sequence[Chosen] = (), traffic: Sequence[Traffic] = ()
+) -> Report:
+    """Judge, sum up and compare a run that has been read; what is shown of single steps was chosen before."""
     judgement = judge(data, audits)
     blocks = tuple(_block_figures(data, block) for block in data.blocks)
     return Report(
@@ -97,6 +105,8 @@ def make_report(data: RunData, audits: Sequence[Audit]) -> Report:
             topology: {path: figure(data.run, path, data.complete(topology)) for path in RECOVERY}
             for topology in data.topologies
         },
+        chosen=tuple(chosen),
+        traffic=tuple(traffic),
     )
 
 

@@ -15,7 +15,7 @@ from harness.history.run_file import RunFile
 from harness.report.backend import weakening
 from harness.report.costs import LAYERS
 from harness.report.faults import fired, storm_name
-from harness.report.figures import Figure, Missing
+from harness.report.figures import NO_BLOCK, Figure, Missing
 from harness.report.judge import Judgement
 from harness.report.metrics import MADE_OF, anomalies, figure
 from harness.report.quantiles import QUANTILES
@@ -194,7 +194,9 @@ class _Noted:
 
 def _topology(data: RunData, topology: str, audits: Sequence[Audit], missing: list[str]) -> TopologySummary:
     blocks = data.complete(topology)
-    note = _Noted(data, topology, audits, missing)
+    if not blocks:
+        missing.append(f"{topology}: every figure is null: {NO_BLOCK.why}.")
+    note = _Noted(data, topology, audits, missing if blocks else [])
     recovery = figure(data.run, "recovery_s", blocks, audits)
     came_back = not isinstance(recovery, Missing)
     watched_s = recovery.longer_than_s if isinstance(recovery, Missing) else None

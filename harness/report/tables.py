@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -137,15 +138,46 @@ class Headline:
     why: str | None
 
 
-def headlines(comparison: Comparison) -> list[Headline]:
-    """What is typical (p50), what is worst (the highest quantile measured), and what was got done.
+LEADING = 3
+"""How many differences a report leads with."""
+LEADING_RULE = "Shown first: clear differences, the largest first; then completion p50, the tail, throughput"
+"""As :func:`headlines` chooses, for the page. The tail is p99, or p95 where that is clear and p99 is not."""
 
-    The third is the compensation rate where it clearly differs, for an order that was undone was not got done; else
-    the throughput.
+
+def headlines(comparison: Comparison) -> list[Headline]:
+    """The differences that matter most: the clear ones, the largest first, before those that are not.
+
+    How large a difference is, is the least that its interval allows. Without any that is clear: what is typical (p50),
+    what is worst (the highest quantile measured), and what was got done.
     """
-    tail = next((name for name in ("p99", "p95") if comparison.of(f"completion {name}").base is not None), "p99")
-    third = "compensation rate" if comparison.of("compensation rate").clear else "throughput"
-    return [_headline(comparison.of(metric)) for metric in ("completion p50", f"completion {tail}", third)]
+    tails = [comparison.of(f"completion {name}") for name in ("p99", "p95")]
+    measured_tails = [tail for tail in tails if tail.base is not None] or tails
+    tail = next((tail for tail in measured_tails if tail.clear), measured_tails[0])
+    rest = [comparison.of(metric) for metric in ("completion p50", tail.metric, "throughput", "compensation rate")]
+    return [_headline(difference) for difference in sorted(rest, key=_least, reverse=True)[:LEADING]]
+
+
+def lead(comparison: Comparison) -> str:
+    """What a comparison comes to, in one sentence."""
+    known = [each for each in comparison.differences if each.difference is not None]
+    clear = [each.metric for each in known if each.clear]
+    if not known:
+        return "Nothing could be compared."
+    if not clear:
+        return f"None of the {len(known)} figures that could be compared differs clearly."
+    differ = "differs" if len(clear) == 1 else "differ"
+    return f"Of {len(known)} figures that could be compared, {len(clear)} {differ} clearly: {', '.join(clear)}."
+
+
+def _least(difference: Difference) -> float:
+    """The least change that a clear difference stands for, as a share; points of a share count as they are."""
+    interval = difference.difference_interval if difference.share else difference.ratio_interval
+    if not difference.clear or interval is None:
+        return 0.0
+    ends = (interval.low, interval.high)
+    if difference.share:
+        return min(map(abs, ends))
+    return min(abs(math.log(end)) for end in ends) if min(ends) > 0 else 0.0
 
 
 def _headline(difference: Difference) -> Headline:

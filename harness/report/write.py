@@ -17,7 +17,9 @@ from harness.report.junit import render_junit
 from harness.report.markdown import render_markdown
 from harness.report.model import Report, make_report
 from harness.report.run_data import read_run
+from harness.report.selection import choose
 from harness.report.summary import Summary
+from harness.report.traffic import read_traffic
 
 SUMMARY, PAGE, MARKDOWN, JUNIT = "summary.json", "report.html", "summary.md", "junit.xml"
 
@@ -43,9 +45,9 @@ def read_report(folder: Path, saga: Saga | None = None) -> Report:
         # Not opened read-only: SQLite would leave the files of its write-ahead log behind in the run's folder.
         with History(folder / FILE_NAME) as history:
             data = read_run(run_file.load(folder), history)
+            return make_report(data, audits, choose(history, data, audits), read_traffic(history, data))
     except (sqlite3.Error, msgspec.DecodeError) as error:
         raise RunNotFound(f"{folder}: {FILE_NAME} cannot be read: {error}") from error
-    return make_report(data, audits)
 
 
 def write_files(folder: Path, report: Report) -> None:

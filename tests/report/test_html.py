@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
 from math import inf
 from pathlib import Path
@@ -13,10 +15,15 @@ import msgspec
 import pytest
 
 from harness.audit.auditor import Anomaly
-from harness.history.records import EventRow
-from harness.report.html import HERE, render_page
+from harness.history.history import FILE_NAME, History
+from harness.history.records import EventRow, StepRow
+from harness.report.html import render_page
+from harness.report.journeys import make_journey
 from harness.report.model import Report, make_report
 from harness.report.run_data import RunData
+from harness.report.selection import Chosen, Reason, choose
+from harness.report.templates import HERE
+from harness.report.traffic import Traffic, hops, read_traffic
 from tests.report import synthetic_run
 from tests.report.small import block, fault, pair, run, saga
 
@@ -25,6 +32,8 @@ UPSTREAM_SHA256 = {
     "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
 }
 """Of the files in the npm package uplot 1.6.32."""
+CHARGED_TWICE = msgspec.structs.replace(synthetic_run.CHARGED_TWICE, sagas=("s-2-41", "s-2-97"))
+PICTURED = ("orchestrated", "choreographed")
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
 
 
@@ -58,8 +67,11 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    data = synthetic_run.read(synthetic_run.build(tmp_path_factory.mktemp("run")))
-    return make_report(data, synthetic_run.audits(data, {2: [synthetic_run.CHARGED_TWICE]}))
+    folder = synthetic_run.build(tmp_path_factory.mktemp("run"))
+    data = synthetic_run.read(folder)
+    audits = synthetic_run.audits(data, {2: [CHARGED_TWICE]})
+    with History(folder / FILE_NAME) as history:
+        return make_report(data, audits, choose(history, data, audits), read_traffic(history, data))
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +82,19 @@ def text(report: Report) -> str:
 def test_the_page_loads_nothing_from_elsewhere(text: str) -> None:
     for tag, attributes in Page(text).elements:
         for name in ("src", "href", "action", "data", "poster", "srcset"):
-            assert (attributes.get(name) or "data:,").startswith("data:"), (tag, attributes)
+            # A place on the page itself is the only address but data.
+            assert (attributes.get(name) or "data:,").startswith(("data:", "#")), (tag, attributes)
     styles = "".join(re.findall(r"<style>(.*?)</style>", text, re.DOTALL))
     assert "url(" not in styles
     assert "@import" not in styles
-    assert "default-src 'none'" in text
+    assert "default-src 'none'" in unescape(text)
+
+
+def test_no_script_runs_but_our_own_as_they_stand_in_the_page(text: str) -> None:
+    (allowed,) = re.findall(r"script-src (.*?);", unescape(text))
+    scripts = [script for attributes, script in Page(text).scripts if "type" not in attributes]
+    hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
+    assert allowed.split() == hashes
 
 
 def test_the_page_leads_with_the_verdict_and_three_differences_with_their_intervals(text: str) -> None:
@@ -94,7 +114,7 @@ def test_every_chart_has_its_place_its_title_its_unit_and_a_table(text: str) -> 
     labels = [attributes.get("aria-label") for _, attributes in page.elements if attributes.get("role") == "img"]
     assert len([label for label in labels if label]) >= len(charts)
     figures = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
-    assert len(figures) == len(charts)
+    assert len(figures) == len(charts) + len(PICTURED)
     assert all("<figcaption>" in figure and "<details>" in figure and "<table>" in figure for figure in figures)
 
 
@@ -126,7 +146,7 @@ def test_the_loop_of_every_topology_has_the_same_axes(text: str) -> None:
     assert first["x"] == second["x"]
     assert [panel["range"] for panel in first["panels"]] == [panel["range"] for panel in second["panels"]]
     assert [panel["unit"] for panel in first["panels"]] == [
-        "sagas per second", "tries by first tries", "messages", "seconds"
+        "sagas per second", "tries by first tries", "sagas", "messages", "seconds"
     ]  # fmt: skip
 
 
@@ -166,14 +186,24 @@ def evil_report() -> Report:
     )
     data = RunData(file, data.blocks)
     evil = Anomaly(name=EVIL, count=1, sagas=(EVIL,), witness=EVIL)
-    return make_report(data, synthetic_run.audits(data, {0: [evil]}))
+    step = StepRow(
+        t_s=1.0, worker=EVIL, participant=EVIL, saga_id=EVIL, arrival=1, step=EVIL, result=EVIL, replayed=False,
+        attempt=EVIL, took_ms=1.0, detail=EVIL,
+    )  # fmt: skip
+    events = [EventRow(t_s=1.0, what=f"sweeper: saga {EVIL}, {EVIL}")]
+    record = msgspec.structs.replace(data.blocks[0].block, topology=EVIL)
+    journey = make_journey(record, EVIL, rows[1], [step], [fault(EVIL, 1)], events)
+    traffic = Traffic(EVIL, 1, hops([(None, [(EVIL, EVIL, EVIL, EVIL, False)])]), {EVIL: 1.0})
+    return make_report(
+        data, synthetic_run.audits(data, {0: [evil]}), [Chosen((Reason(EVIL, EVIL),), (journey,))], [traffic]
+    )
 
 
 def test_text_from_the_run_cannot_become_markup_or_script() -> None:
     text = render_page(evil_report())
     page = Page(text)
     assert "alert(1)" in text
-    assert len(page.scripts) == 3
+    assert len(page.scripts) == 4
     assert [attributes for tag, attributes in page.elements if tag == "img"] == []
     assert [script for _, script in page.scripts if EVIL in script] == []
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
@@ -189,7 +219,11 @@ def test_a_page_can_be_made_of_one_topology_without_series() -> None:
     data = run(block(0, series={}))
     text = render_page(make_report(data, synthetic_run.audits(data)))
     assert [chart["id"] for chart in Page(text).charts()] == ["distribution", "loop-0"]
-    assert [panel["unit"] for panel in Page(text).charts()[1]["spec"]["panels"]] == ["sagas per second", "seconds"]
+    assert [panel["unit"] for panel in Page(text).charts()[1]["spec"]["panels"]] == [
+        "sagas per second",
+        "sagas",
+        "seconds",
+    ]
     assert "Not drawn: tries by first tries: there is no such series" in text
 
 
@@ -219,3 +253,41 @@ def test_what_is_vendored_is_told_in_the_list_of_third_party_material() -> None:
 def test_identical_topologies_draw_a_point_and_not_an_error() -> None:
     data = pair()
     assert 'class="strip"' in render_page(make_report(data, synthetic_run.audits(data)))
+
+
+def test_every_link_leads_to_a_place_on_the_page_and_no_place_has_two_names(text: str) -> None:
+    page = Page(text)
+    assert len(page.ids()) == len(set(page.ids()))
+    links = [str(attributes["href"]) for tag, attributes in page.elements if tag == "a"]
+    assert links
+    assert {link.removeprefix("#") for link in links} <= set(page.ids())
+
+
+def test_the_witness_of_an_anomaly_leads_to_its_journey(text: str) -> None:
+    (place,) = re.findall(r'<a href="#(saga-\d+)">The journey of its witness</a>', text)
+    article = text[text.index(f'id="{place}"') :]
+    article = article[: article.index("</article>")]
+    assert "s-2-41" in article
+    assert "effect-twice, block 3" in article
+
+
+def test_a_journey_shows_the_same_arrival_in_both_topologies_to_one_scale(text: str) -> None:
+    articles = re.findall(r'<article class="journey".*?</article>', text, re.DOTALL)
+    assert articles
+    for article in articles:
+        assert [name for name in PICTURED if f"<b>{name}</b>" in article] == list(PICTURED)
+        assert len(set(re.findall(r"<span>0</span><span>(.*?)</span>", article))) == 1
+
+
+def test_controls_have_a_name_and_what_moves_the_page_can_be_skipped(text: str) -> None:
+    page = Page(text)
+    labelled = {attributes.get("for") for tag, attributes in page.elements if tag == "label"}
+    assert {attributes.get("id") for tag, attributes in page.elements if tag == "input"} <= labelled
+    first_link = next(attributes for tag, attributes in page.elements if tag == "a")
+    assert first_link == {"class": "skip", "href": "#answer"}
+
+
+def test_a_topology_without_a_complete_block_has_no_picture_and_no_journeys() -> None:
+    text = render_page(make_report(run(interleave="AB"), []))
+    assert "Who talks to whom" not in text
+    assert "One saga" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -92,6 +93,22 @@ def test_fewer_blocks_than_planned_make_the_run_inconclusive() -> None:
 
 def test_a_run_without_any_block_is_inconclusive() -> None:
     assert judge(run(interleave="AB"), []).verdict is RunVerdict.INCONCLUSIVE
+
+
+def ended_by(problem: str, data: RunData) -> RunData:
+    return replace(data, run=msgspec.structs.replace(data.run, problem=problem))
+
+
+def test_a_run_that_ended_before_its_first_block_says_what_ended_it() -> None:
+    (reason,) = judge(ended_by("nobody answers", run(interleave="AB")), []).reasons
+    assert reason.startswith("0 of 2 planned blocks ran to their end")
+    assert reason.endswith(" What ended the run: nobody answers.")
+
+
+def test_what_ended_a_run_is_not_told_twice_where_its_block_tells_it() -> None:
+    data = run(block(0, state="aborted", problem="the emulator died"), interleave="AB")
+    reasons = judged(ended_by("the emulator died", data)).reasons
+    assert sum("the emulator died" in reason for reason in reasons) == 1
 
 
 @pytest.mark.parametrize("changes", [{"load_digest": "other"}, {"duration_s": DURATION_S + 1}])

@@ -69,6 +69,15 @@ def test_without_a_complete_block_every_figure_is_null(state: str) -> None:
         assert (topology.duplicates.delivered, topology.recovery_s, topology.cpu_ms_per_saga) == (None, None, None)
 
 
+@pytest.mark.parametrize("state", ["no block at all", "only aborted blocks"])
+def test_that_no_block_is_complete_is_told_once_for_each_topology(state: str) -> None:
+    summary = summed_up(STATES[state])
+    assert [reason for reason in summary.reasons if "null" in reason] == [
+        f"{topology}: every figure is null: no block of this topology ran to its end."
+        for topology in summary.topologies
+    ]
+
+
 def test_a_null_that_could_have_been_a_number_has_its_reason_after_those_of_the_verdict() -> None:
     data = run(block(0, rows=sagas(60), drained=False))
     reasons = summed_up(data).reasons

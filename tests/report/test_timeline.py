@@ -100,6 +100,11 @@ def test_a_layer_in_which_nothing_happens_does_not_hide_the_others() -> None:
     assert amplification(data, 4)["total"].tolist() == [1.0, 1.0, 2.0, 2.0]
 
 
+def test_when_next_to_nothing_is_tried_there_is_no_total() -> None:
+    total = amplification(counted(layer("sdk", [20, 40, 41, 42], [0, 0, 1, 2])), 4)["total"]
+    assert [isnan(value) for value in total] == [False, False, True, True]
+
+
 def test_a_block_of_no_seconds_has_no_values() -> None:
     data = block(series=healthy_series(sagas(3)))
     assert (amplification(data, 0), backlog(data, 0).tolist(), oldest_s(data, 0).tolist()) == ({}, [], [])

@@ -106,7 +106,7 @@
   function look(spec, line) {
     const own = color("--t" + spec.topology % 4);
     if (line.faint) return { stroke: own + "73", width: 1, class: "faint" };
-    if (line.role === "offered") return { stroke: color("--soft"), width: 1.5 };
+    if (line.role === "offered") return { stroke: color("--soft"), width: 1.5, dash: [4, 2] };
     if (line.role in LAYER_DASHES) return { stroke: color("--" + line.role), width: 2, dash: LAYER_DASHES[line.role] };
     return { stroke: own, width: 2.25 };
   }
@@ -133,13 +133,17 @@
     };
   }
 
-  function decades(low, high) {
-    const found = [];
-    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
-      [1, 2, 5].forEach((step) => {
-        const value = step * Math.pow(10, power);
-        if (value >= low && value <= high) found.push(value);
-      });
+  // As many of 1, 2, 5, 10, … as there is room for.
+  function decades(u, low, high) {
+    const room = u.bbox.width / (devicePixelRatio || 1) / 56;
+    let found = [];
+    for (const steps of [[1, 2, 5], [1, 3], [1]]) {
+      found = [];
+      for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+        steps.forEach((step) => found.push(step * Math.pow(10, power)));
+      }
+      found = found.filter((value) => value >= low && value <= high);
+      if (found.length <= room) break;
     }
     return found;
   }
@@ -183,7 +187,7 @@
       scales: { x: { time: false, distr: 3, range: [first, last] }, y: { range: [0, 106] } },
       axes: [
         axis("completion time (logarithmic)", {
-          size: 26, splits: () => decades(first, last), filter: (u, splits) => splits, values: (u, splits) => splits.map(duration),
+          size: 26, splits: (u) => decades(u, first, last), filter: (u, splits) => splits, values: (u, splits) => splits.map(duration),
         }),
         axis("% of ended sagas", { size: 46, splits: () => [0, 25, 50, 75, 100] }),
       ],
@@ -192,12 +196,17 @@
     };
   }
 
+  // The sample of a line in the legend is a border, which knows fewer dashes.
+  function borderOf(dash) {
+    return !dash || !dash.length ? "solid" : dash[0] < 4 ? "dotted" : "dashed";
+  }
+
   function plot(chart, options, lines) {
     const printed = root.classList.contains("printed");
     const host = document.getElementById("plot-" + chart.id);
     options.width = printed ? PRINTED_WIDTH[chart.spec.kind] : Math.max(240, host.clientWidth);
     options.cursor = Object.assign({ drag: { x: false, y: false }, points: { size: 7 } }, options.cursor);
-    options.legend = { live: !printed, markers: { width: 0, fill: (u, index) => u.series[index].stroke(u, index) } };
+    options.legend = { live: !printed, markers: { width: 2, fill: "none", dash: (u, index) => borderOf(u.series[index].dash) } };
     return new uPlot(options, [chart.spec.x].concat(lines.map((line) => line.values)), host);
   }
 
@@ -212,6 +221,7 @@
 
   draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  addEventListener("themechange", draw);
   addEventListener("beforeprint", () => {
     root.classList.add("printed");
     draw();
