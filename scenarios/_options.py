@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from harness import registry
 from harness.load.plan import SHAPES
 from harness.settings import RunSettings
 
+FORM = ("topology", "interleave", "storm", "rate", "duration", "seed", "arrivals", "mitigations")
+"""What the start form asks for."""
+BOTH = "both"
 _UP = (sys.executable, "-m", "harness.cli.main", "up")
 
 
 def add_options(parser: Any) -> None:
-    """Listener of ``events.init_command_line_parser``."""
+    """Listener of ``events.init_command_line_parser``.
+
+    The form shows a help text as part of its field's label. An empty field is nobody's choice, which `sagastorm up` then
+    makes; what is in a field is checked by it too, all of it at once, so nothing is refused here.
+    """
     default = RunSettings()
     # Locust listens on all interfaces by default, with a form that starts processes; who wants that can still say so.
     parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
@@ -25,52 +36,60 @@ def add_options(parser: Any) -> None:
         include_in_web_ui=False,
         help="Load plan of a system that is already up. Without it the scenario starts the system itself.",
     )
-    topologies = registry.names("topology")
     parser.add_argument(
-        "--topology",
-        env_var="SAGASTORM_TOPOLOGY",
-        choices=topologies or None,
-        default=topologies[0] if topologies else default.topologies[0],
-        help="Topology to start, where there is no plan",
+        "--endpoint-url", default="", include_in_web_ui=False, help="An emulator that already runs, for the system"
     )
-    parser.add_argument(
-        "--storm",
-        env_var="SAGASTORM_STORM",
-        default=default.storm,
-        help="Storm: the name of one that comes with sagastorm, or a TOML file",
-    )
-    # Empty is nobody's choice, which `sagastorm up` then makes by the backend: only it knows which one that is.
-    parser.add_argument(
-        "--rate",
-        env_var="SAGASTORM_RATE",
-        default="",
-        help=f"Arrivals per second. Empty: {default.rate_per_s:g}, or what a backend that already runs can take",
-    )
-    parser.add_argument(
-        "--duration",
-        env_var="SAGASTORM_DURATION",
-        default="",
-        help=f"Seconds of load. Empty: {default.duration_s:g}, longer where arrivals are few",
-    )
-    parser.add_argument("--seed", env_var="SAGASTORM_SEED", type=int, default=default.seed, help="Seed of everything")
-    parser.add_argument(
-        "--arrivals",
-        env_var="SAGASTORM_ARRIVALS",
-        choices=list(SHAPES),
-        default=default.arrivals,
-        help="Gaps between arrivals: exponential or equal",
-    )
+
+    def add(name: str, value: object, what: str, choices: list[str] | None = None) -> None:
+        parser.add_argument(
+            f"--{name}",
+            env_var=_variable(name),
+            default=str(value),
+            help=what,
+            choices=choices,
+            type=_offered_by(choices) if choices else str,
+        )
+
+    add("topology", BOTH, "both take turns in one run", [BOTH, *registry.names("topology")])
+    add("interleave", "", "one letter a block; empty: ABBA for both, A for one")
+    add("storm", default.storm, "what trouble there is", _storms())
+    add("rate", "", f"sagas per second; empty: {default.rate_per_s:g}, or what a running backend can take")
+    add("duration", "", f"seconds of load in each block; empty: {default.duration_s:g}, longer for few arrivals")
+    add("seed", default.seed, "decides arrivals, orders and strikes")
+    add("arrivals", default.arrivals, "gaps between arrivals: exponential or equal", list(SHAPES))
+    add("mitigations", "", "changed ones, as backoff=none,sweeper=off; empty: all on")
 
 
 def up_command(saga: str, options: Namespace) -> list[str]:
     """The command that brings the system up for these options."""
-    return [
-        *_UP,
-        *("--saga", saga),
-        *("--topology", str(options.topology)),
-        *("--storm", str(options.storm)),
-        *(("--rate", options.rate) if options.rate else ()),
-        *(("--duration", options.duration) if options.duration else ()),
-        *("--seed", str(options.seed)),
-        *("--arrivals", str(options.arrivals)),
-    ]
+    given = {"saga": saga, **{name: getattr(options, name) for name in (*FORM, "endpoint_url")}}
+    flags = [(f"--{name.replace('_', '-')}", str(value)) for name, value in given.items() if value]
+    return [*_UP, *(part for flag in flags for part in flag)]
+
+
+def environment_of_up() -> dict[str, str]:
+    """Ours, without what the options have taken from it: a field that was emptied is nobody's choice any more."""
+    taken = {"SAGASTORM_LIFELINE", *map(_variable, FORM)}
+    return {name: value for name, value in os.environ.items() if name not in taken}
+
+
+def _variable(name: str) -> str:
+    return f"SAGASTORM_{name.upper()}"
+
+
+def _offered_by(choices: list[str]) -> Callable[[str], str]:
+    """Reads an option whose choices are offered, not prescribed: a storm may be a file, topologies a list."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            choices.append(text)
+        return text
+
+    return read
+
+
+def _storms() -> list[str]:
+    """Those that come with sagastorm, found without importing what makes them strike."""
+    spec = find_spec("chaos")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    return sorted(path.stem for folder in folders for path in (Path(folder) / "storms").glob("*.toml"))

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
+from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from harness.core.errors import UsageError
 
+UNDER_WAY = (STATE_SPAWNING, STATE_RUNNING)
 
-def refuse_in_form(environment: Any, check: Callable[[], None]) -> None:
-    """Ask ``check`` before each test: where it raises, the form shows why and Locust hears nothing of it.
 
-    Without this Locust would call a test started, and clear the statistics of the one before, before it is refused.
+def refuse_in_form(environment: Any, check: Callable[[Mapping[str, str]], str | None]) -> None:
+    """Ask ``check`` before each test, with what the form says: what it returns, or raises, is why there is none.
+
+    The form shows it, and Locust hears nothing of it. Otherwise Locust would call a test started, and clear the statistics
+    of the one before, before it is refused.
     """
     if environment.web_ui is None:
         return
+    app = environment.web_ui.app
+    # The fields in our order, not in that of the alphabet.
+    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
 
     def refusal() -> Response | None:
-        if not request.path.endswith("/swarm"):
+        if not (request.method == "POST" and request.path.endswith("/swarm")):
             return None
+        if environment.runner.state in UNDER_WAY:
+            # Locust would take the values over, and start nothing.
+            return refused("a test is under way: stop it before you start another")
         try:
-            check()
+            why = check(request.form)
         except UsageError as error:
-            return jsonify({"success": False, "message": str(error), "host": environment.host})
-        return None
+            why = str(error)
+        return refused(why) if why else None
 
-    environment.web_ui.app.before_request(refusal)
+    def refused(why: str) -> Response:
+        return jsonify({"success": False, "message": why, "host": environment.host})
+
+    app.before_request(refusal)

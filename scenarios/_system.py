@@ -1,32 +1,44 @@
 """``sagastorm up``: the system under test, for a scenario that is run by Locust itself and not by the harness.
 
-The child prints one JSON line when it is ready, ``{"plan": ..., "run": ...}``. The end of its input tells it that the load
-is over: it drains, audits, reports and exits. So it ends by itself too where Locust is killed.
+The child prints a JSON line for each block that is ready for load, ``{"plan": ..., "run": ..., "block": ..., "of": ...}``.
+``over`` on its input tells it that the load of the block is over, the end of its input that no more will come: it drains,
+audits, reports and exits. So it ends by itself too where Locust is killed.
 """
 
 from __future__ import annotations
 
-import os
+import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from pathlib import Path
+import time
+from collections.abc import Callable, Sequence
 from typing import IO
 
 import msgspec
 
 from harness.core.errors import EXIT_ENVIRONMENT, EnvironmentFailure, SagastormError
+from scenarios._options import environment_of_up
 
 READY_LIMIT_S = 180.0
+"""For a block to be announced, beyond what the drain of the one before may take."""
 _TERMINATE_LIMIT_S = 10.0
+_LOOK_EVERY_S = 0.2
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """What the child says when it can take load."""
+class Announced(msgspec.Struct, frozen=True):
+    """What the child says when a block can take load."""
 
     plan: str
     run: str
+    block: int = 0
+    of: int = 1
+    topology: str = ""
+
+    @property
+    def is_last(self) -> bool:
+        """No other block comes after it."""
+        return self.block + 1 >= self.of
 
 
 class NotStarted(SagastormError):
@@ -47,29 +59,48 @@ class System:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name != "SAGASTORM_LIFELINE"},
+            env=environment_of_up(),
         )
-        self._first: bytes | None = None
-        self._first_line = threading.Event()
+        self.announced: Announced | None = None
+        """The block that was told of last."""
+        self._lines: queue.Queue[Announced | bytes | None] = queue.Queue()
+        """Announcements, a line that should have been one, and none for the end of the child's output."""
         self._output = threading.Thread(target=self._relay, name="system output", daemon=True)
         self._output.start()
 
-    def wait_until_ready(self, limit_s: float = READY_LIMIT_S) -> Path:
-        """The path of the plan. Raises :class:`NotStarted` or :class:`~harness.core.errors.EnvironmentFailure`."""
-        if not self._first_line.wait(limit_s):
-            raise EnvironmentFailure(f"the system under test was not ready after {limit_s:g} s")
-        if not self._first:
-            raise NotStarted(self.finish(_TERMINATE_LIMIT_S))
-        try:
-            return Path(msgspec.json.decode(self._first, type=Ready).plan)
-        except msgspec.DecodeError as error:
-            raise EnvironmentFailure(
-                f"the system under test should say where its plan is, and says {self._first!r}: {error}"
-            ) from None
+    def next_block(self, limit_s: float = READY_LIMIT_S, *, wanted: Callable[[], bool] = lambda: True) -> bool:
+        """Wait until a block is :attr:`announced`; false where none comes any more, or it is not ``wanted`` any more.
+
+        Raises :class:`NotStarted` where there was no block at all, or :class:`~harness.core.errors.EnvironmentFailure`.
+        """
+        deadline_s = time.monotonic() + limit_s
+        while wanted():
+            try:
+                said = self._lines.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                if time.monotonic() > deadline_s:
+                    raise EnvironmentFailure(f"the system under test was not ready after {limit_s:g} s") from None
+                continue
+            if isinstance(said, bytes):
+                raise EnvironmentFailure(f"the system under test should say where its plan is, and says {said!r}")
+            if said is None and self.announced is None:
+                raise NotStarted(self.finish(_TERMINATE_LIMIT_S))
+            self.announced = said or self.announced
+            return said is not None
+        return False
 
     def running(self) -> bool:
         """Whether the child is there."""
         return self._child.poll() is None
+
+    def block_is_over(self) -> None:
+        """Say that this block gets no more load, and the next one may come."""
+        assert self._child.stdin is not None
+        try:
+            self._child.stdin.write(b"over\n")
+            self._child.stdin.flush()
+        except OSError:
+            pass  # It is gone already, and its exit code says why.
 
     def load_is_over(self) -> None:
         """Say that no more load will come; returns at once."""
@@ -77,7 +108,7 @@ class System:
         try:
             self._child.stdin.close()
         except OSError:
-            pass  # It is gone already, and its exit code says why.
+            pass
 
     def finish(self, limit_s: float) -> int:
         """Say that the load is over and wait for the end of the child; its exit code, or 4 where it takes too long."""
@@ -97,11 +128,43 @@ class System:
     def _relay(self) -> None:
         output: IO[bytes] | None = self._child.stdout
         assert output is not None
+        heard = False
         try:
-            self._first = output.readline()
-            self._first_line.set()
             for line in output:
-                sys.stdout.write(line.decode(errors="replace"))
-                sys.stdout.flush()
+                announced = _announced(line)
+                if announced is not None or not heard:
+                    heard = True
+                    self._lines.put(announced or line)
+                else:
+                    sys.stdout.write(line.decode(errors="replace"))
+                    sys.stdout.flush()
         finally:
-            self._first_line.set()
+            self._lines.put(None)
+
+
+def check(command: Sequence[str]) -> str | None:
+    """What is wrong with the input of a command that would start a system; asks that command, which starts nothing.
+
+    In a process of its own, as the system: what it takes to check is more than a load process should carry.
+    """
+    asked = subprocess.run(
+        [*command, "--check"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment_of_up(),
+        check=False,
+        timeout=READY_LIMIT_S,
+    )
+    if asked.returncode == 0:
+        return None
+    _heading, *problems = asked.stderr.decode(errors="replace").strip().splitlines() or [""]
+    return (
+        "; ".join(problem.strip() for problem in problems) or f"the input is not usable (exit code {asked.returncode})"
+    )
+
+
+def _announced(line: bytes) -> Announced | None:
+    try:
+        return msgspec.json.decode(line, type=Announced)
+    except msgspec.DecodeError:
+        return None

@@ -1,7 +1,8 @@
 """What every scenario is made from: an open load on one saga, planned by a file or by Locust's options.
 
 With a plan (``--sagastorm-plan``) the system is up already, and the harness judges the run. Without one the scenario
-starts ``sagastorm up`` itself at the start of each test, and Locust exits with its verdict.
+starts ``sagastorm up`` itself at the start of each test, loads its blocks one after the other, and Locust exits with its
+verdict.
 
 Made from ``User`` and an HTTP client of its own (:mod:`scenarios._ingress`), not from ``FastHttpUser``. That one's
 client is geventhttpclient's, whose way of sending took a fifth to a third of the generator's CPU time; it fails above
@@ -16,13 +17,14 @@ import secrets
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
+from gevent.event import Event
 from locust import User, events
-from locust.exception import StopUser
 from locust.runners import LocalRunner, MasterRunner
 
 from harness import registry
@@ -34,7 +36,8 @@ from scenarios._lifeline import watch_lifeline
 from scenarios._options import add_options, up_command
 from scenarios._performer import Performer
 from scenarios._start_form import refuse_in_form
-from scenarios._system import System
+from scenarios._system import System, check
+from scenarios._tab import add_sagas_tab
 
 _key_was_given = bool(os.environ.get(KEY_VARIABLE))
 if not _key_was_given:
@@ -52,17 +55,14 @@ class OpenArrivals(User):  # type: ignore[misc]
     """The saga's name; none: the plan says, or ``--saga``."""
 
     def attend(self) -> None:
-        """Be there for as long as arrivals are under way."""
-        load = self.environment.sagastorm_performer.load
-        if load is not None:
-            load.drained.wait()
-        raise StopUser
+        """Be there until Locust ends the test, which its conductor decides."""
+        Event().wait()
 
     tasks: ClassVar[list[Any]] = [attend]
 
     @classmethod
     def up(cls, saga: str, options: Namespace) -> Sequence[str]:
-        """The command that brings up the system for a test without a plan."""
+        """The command that brings up the system for a test without a plan; with ``--check`` it only checks the input."""
         return up_command(saga, options)
 
 
@@ -82,6 +82,8 @@ def _on_init(environment: Any, **_: Any) -> None:
             sys.exit(EXIT_USAGE)
         conductor = Conductor(environment, source)
         environment.shape_class = OneUserPerProcess(conductor)
+        if environment.web_ui is not None:
+            add_sagas_tab(environment.web_ui, lambda: conductor.shown)
     performer: Performer | None = None
     if not isinstance(runner, MasterRunner):
         performer = environment.sagastorm_performer = Performer(environment)
@@ -107,7 +109,7 @@ def _plan_source(environment: Any) -> PlanSource:
             raise UsageError(problems)
         registry.saga(plan.saga)
         refuse_second_load(plan)
-        refuse_in_form(environment, lambda: refuse_second_load(plan))
+        refuse_in_form(environment, partial(_refuse_used, plan))
         return only_plan(plan)
     if options.host:
         raise UsageError(
@@ -120,14 +122,22 @@ def _plan_source(environment: Any) -> PlanSource:
                 )
             ]
         )
-    saga = scenario.saga or getattr(options, "saga", None)
-    if not saga:
+    if not (scenario.saga or getattr(options, "saga", None)):
         raise UsageError([Problem("--saga", None, "the name of a saga, or a plan")])
 
-    def start() -> LoadPlan | System:
-        return System(scenario.up(saga, options))
+    def command(chosen: Namespace) -> Sequence[str]:
+        return scenario.up(scenario.saga or chosen.saga, chosen)
 
-    return start
+    def refusal(form: Mapping[str, str]) -> str | None:
+        known = vars(options)
+        return check(command(Namespace(**known | {name: value for name, value in form.items() if name in known})))
+
+    refuse_in_form(environment, refusal)
+    return lambda: System(command(options))
+
+
+def _refuse_used(plan: LoadPlan, _form: Mapping[str, str]) -> None:
+    refuse_second_load(plan)
 
 
 def _scenario(environment: Any) -> type[OpenArrivals]:

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ from harness.history.history import History
 from harness.history.records import Block, FaultRow
 from harness.history.spool import Spool
 from harness.load.arrivals import LOAD_DIGEST, arrivals, digest, round_seed, workload_plan
-from harness.measure.exporter import start_exporter
+from harness.measure.exporter import forget_the_dead, start_exporter
 from harness.measure.metrics import Metrics
 from harness.run.collect import collect
 from harness.run.drain import drain
+from harness.run.live import Live
 from harness.run.processes import Fleet
 from harness.run.progress import Teller
 from harness.run.redrive import redrive
@@ -49,11 +51,12 @@ from harness.topologies.deploy import deploy
 class SystemUnderTest:
     """A block's resources and processes, from deployment to the reading of its tables."""
 
-    def __init__(self, turn: Turn, backend: Backend, history: History, teller: Teller) -> None:
+    def __init__(self, turn: Turn, backend: Backend, history: History, teller: Teller, live: Live) -> None:
         self.turn = turn
         self._backend = backend
         self._history = history
         self._teller = teller
+        self._live = live
         self._saga: Saga = registry.saga(turn.settings.saga)
         self._stack = AsyncExitStack()
         self._control: Control | None = None
@@ -83,6 +86,9 @@ class SystemUnderTest:
     def now_s(self) -> float:
         """Seconds since the load started; negative before it, and 0 while nobody knows when it will."""
         return (time.monotonic_ns() - self._control.epoch_ns) / 1e9 if self._control else 0.0
+
+    def _is_time(self, start_s: float, end_s: float) -> bool:
+        return self._control is not None and self._control.storm_on and start_s <= self.now_s() < end_s
 
     async def start(self, endpoints: Endpoints) -> None:
         """Deploy, fill the tables, start the ingress, the workers and the sweeper, and begin to sample."""
@@ -120,7 +126,10 @@ class SystemUnderTest:
         )
         await seed(self._gateway, turn.namespace, self._workload.initial_items())
         await self._start_fleet(self._deployment(endpoints))
-        start_exporter(metrics_registry, turn.targets_dir, "harness")
+        for name, start_s, end_s in self._windows:
+            metrics.fault_window(name, partial(self._is_time, start_s, end_s))
+        exporter = start_exporter(metrics_registry, turn.targets_dir, "harness", turn.namespace)
+        self._stack.push_async_callback(asyncio.to_thread, exporter.close)
         self._sampler = Sampler(
             self._history,
             turn.number,
@@ -131,7 +140,9 @@ class SystemUnderTest:
             metrics=metrics,
             backend_pid=endpoints.pid,
             now_s=self.now_s,
+            seen=self._live.take,
         )
+        self._live.deployed(self._block, self._due_s)
 
     def begin(self, epoch_ns: int) -> None:
         """The load starts at this monotonic time: the storm's clock runs, and samples are taken."""
@@ -140,6 +151,7 @@ class SystemUnderTest:
         if self._sampling is None:
             self._sampling = asyncio.create_task(self._sampler.run())
             self._sampling.add_done_callback(self._sampling_ended)
+            self._live.loading()
 
     def heal(self) -> None:
         """Lift all faults."""
@@ -147,6 +159,7 @@ class SystemUnderTest:
             self._control = Control(epoch_ns=self._control.epoch_ns, storm_on=False)
             self._fleet.steer(self._control)
             self._block = msgspec.structs.replace(self._block, load_ended_s=round(self.now_s(), 3))
+            self._live.draining(self.now_s())
             self.note("the faults are lifted")
             self._redriving = asyncio.create_task(self._redrive_at_once())
 
@@ -205,6 +218,8 @@ class SystemUnderTest:
                 self.note(problem)
             self._history.import_spool(self.turn.number, self.turn.spool_dir)
             self._history.put_block(self._block)
+            self._live.block_over(complete=self._block.state == "complete")
+        forget_the_dead()
         for folder in (self.turn.spool_dir, self.turn.work_dir):
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):

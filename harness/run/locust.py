@@ -67,7 +67,7 @@ def _locust_command(run: Run, plan_path: Path) -> list[str]:
     ]
     command += ["--sagastorm-plan", str(plan_path)]
     if run.settings.load_processes > 1:
-        port = str(_free_port())
+        port = str(free_port())
         command += ["--processes", str(run.settings.load_processes)]
         command += ["--master-port", port, "--master-bind-port", port]
     return command
@@ -77,8 +77,8 @@ def _locust_environment(run: Run) -> dict[str, str]:
     return {KEY_VARIABLE: run.key, "SAGASTORM_LIFELINE": "stdin"}
 
 
-def _free_port() -> int:
-    """One for Locust's processes to meet at: its default would be shared by all runs of the machine."""
+def free_port() -> int:
+    """A port for Locust's processes to meet at: its default would be shared by all runs of the machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

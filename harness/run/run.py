@@ -31,6 +31,7 @@ from harness.run.block import SystemUnderTest
 from harness.run.calibrate import calibrated
 from harness.run.capacity import read_capacity
 from harness.run.instrument import read_instrument
+from harness.run.live import Live
 from harness.run.progress import Teller
 from harness.run.turn import Turn
 from harness.run.under_way import under_way
@@ -43,7 +44,10 @@ SAID = {"rate_per_s": "a rate", "duration_s": "a duration"}
 
 @dataclass
 class Run:
-    """A run under way. ``failure`` is what ended it early, ``interrupted`` whether a person did."""
+    """A run under way. ``failure`` is what ended it early, ``interrupted`` whether a person did.
+
+    ``no_more``: whoever makes the load from outside wants no further block.
+    """
 
     folder: Path
     file: RunFile
@@ -52,6 +56,11 @@ class Run:
     key: str = field(repr=False)
     failure: SagastormError | None = None
     interrupted: bool = False
+    no_more: bool = False
+    live: Live = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.live = Live(self.folder, self.file)
 
     @property
     def storm(self) -> storms.Storm:
@@ -136,11 +145,13 @@ async def execute(run: Run, load: Load) -> None:
         try:
             await _measure(run)
             for turn in turns(run):
-                if interrupted.is_set():
+                if interrupted.is_set() or run.no_more:
                     break
                 await _block(run, turn, history, load, interrupted)
         except SagastormError as error:
             run.failure = error
+            run.file = msgspec.structs.replace(run.file, problem=str(error))
+            run_file.save(run.folder, run.file)
             run.teller.say(f"  {error}")
         run.interrupted = interrupted.is_set()
 
@@ -148,6 +159,7 @@ async def execute(run: Run, load: Load) -> None:
 async def _measure(run: Run) -> None:
     """Read the instrument, on a backend that serves no block: what the readings leave in it, one block alone would have."""
     run.teller.say("Instrument: what the backend does by itself")
+    run.live.measuring()
     backend = _backend(run, run.folder / "logs" / "instrument")
     namespace = turns(run)[0].namespace
     try:
@@ -202,19 +214,21 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
     run.teller.say(
         f"Block {turn.number + 1} of {len(run.settings.interleave)}: {turn.topology}, round {turn.round + 1}"
     )
+    run.live.starting(run.file, turn)
     backend = _backend(run, turn.logs)
     system: SystemUnderTest | None = None
     problem: str | None = "stopped by an unforeseen error"
     try:
         endpoints = await backend.start()
-        if interrupted.is_set():
+        if interrupted.is_set() or run.no_more:
             return
-        system = SystemUnderTest(turn, backend, history, run.teller)
+        system = SystemUnderTest(turn, backend, history, run.teller, run.live)
         await system.start(endpoints)
-        if not interrupted.is_set():
+        wanted = not interrupted.is_set() and not run.no_more
+        if wanted:
             await load(run, system, interrupted)
         # A block whose load is over is whole, even if the run is interrupted while it drains.
-        cut_short = interrupted.is_set()
+        cut_short = interrupted.is_set() or not wanted
         system.heal()
         await system.guard(asyncio.ensure_future(system.drain()))
         await system.guard(asyncio.ensure_future(system.collect(state="aborted" if cut_short else "complete")))

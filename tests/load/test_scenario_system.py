@@ -12,11 +12,21 @@ from typing import Any
 import pytest
 
 from harness.core.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE
+from harness.history.records import SagaRow
+from harness.history.spool import SpoolReader
 from harness.load.arrivals import arrivals
 from harness.load.plan import EPOCH_FILE, LoadPlan, read_plan, write_epoch, write_plan
 from tests.load.bench import LIMIT_S, SCENARIOS, Bench, Generator, free_port, is_alive, processes, statuses
 
 pytestmark = pytest.mark.end_to_end
+
+CHECKED = """
+import sys
+if sys.argv[-1] == "--check":
+    refused = "drizzle" in sys.argv
+    sys.stderr.write("sagastorm: 2 problems with the input\\n  storm: no drizzle\\n  --rate: no such\\n" if refused else "")
+    sys.exit(2 if refused else 0)
+"""
 
 FAKE_UP = """
 import json, os, sys
@@ -28,6 +38,28 @@ print(json.dumps({"plan": plan, "run": folder}), flush=True)
 sys.stdin.read()
 print("the verdict of the fake", flush=True)
 sys.exit(int(os.environ["FAKE_UP_CODE"]))
+"""
+
+TWO_BLOCKS = """
+import json, os, sys
+folder = os.environ["FAKE_UP_FOLDER"]
+with open(folder + "/plan-of-up.json") as given:
+    values = json.load(given)
+for block, topology in enumerate(["orchestrated", "choreographed"]):
+    own = f"{folder}/{topology}"
+    os.mkdir(own)
+    values.update(spool_dir=own + "/spool", topology=topology)
+    with open(own + "/plan.json", "w") as made:
+        json.dump(values, made)
+    announced = {"plan": own + "/plan.json", "run": folder, "block": block, "of": 2, "topology": topology}
+    print(json.dumps(announced), flush=True)
+    said = sys.stdin.readline()
+    with open(own + "/said", "w") as file:
+        file.write(said or "the end")
+    if not said:
+        break
+print("the verdict of the fake", flush=True)
+sys.stdin.read()
 """
 
 EACH_ITS_OWN_PLAN = """
@@ -58,7 +90,7 @@ def own_scenario(bench: Bench, plan: LoadPlan | None = None, up: str = FAKE_UP) 
     """A scenario of somebody's own, whose system is a script that plays ``sagastorm up``."""
     if plan is not None:
         write_plan(bench.folder / "plan-of-up.json", plan)
-    (bench.folder / "up.py").write_text(up)
+    (bench.folder / "up.py").write_text(CHECKED + up)
     scenario = bench.folder / "own_scenario.py"
     scenario.write_text(OWN_SCENARIO)
     return scenario
@@ -75,7 +107,7 @@ def state(url: str) -> str:
     return str(json.loads(get(f"{url}/stats/requests"))["state"])
 
 
-def web_ui(bench: Bench, scenario: Path, *arguments: str) -> tuple[Generator, str]:
+def web_ui(bench: Bench, scenario: Path, *arguments: str, **environment: str) -> tuple[Generator, str]:
     """Locust with its web UI, and where that is."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -85,6 +117,7 @@ def web_ui(bench: Bench, scenario: Path, *arguments: str) -> tuple[Generator, st
         scenario=scenario,
         FAKE_UP_FOLDER=str(bench.folder),
         FAKE_UP_CODE="0",
+        **environment,
     )
 
     def serves() -> bool:
@@ -313,3 +346,111 @@ def test_stop_in_the_web_ui_ends_the_arrivals_and_keeps_what_was_under_way(bench
     assert generator.exit_code() == 0, generator.output
     assert sorted(rows) == sorted(bench.seen().arrivals)
     assert set(statuses(rows)) == {"completed", "compensated"}
+
+
+def sent(bench: Bench) -> dict[str, int]:
+    """How many arrivals of which topology came to a known end; of blocks that were announced."""
+    rows = {folder.parent.name: SpoolReader(folder).read() for folder in bench.folder.glob("*/spool")}
+    return {name: sum(isinstance(row, SagaRow) and row.outcome is not None for row in of) for name, of in rows.items()}
+
+
+def said(bench: Bench) -> dict[str, str]:
+    """What the system was told of each block."""
+    return {path.parent.name: path.read_text() for path in bench.folder.glob("*/said")}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_blocks_are_loaded_one_after_the_other_and_each_is_told_to_be_over_when_it_has_drained(
+    bench: Bench, number: int
+) -> None:
+    bench.ingress()
+    plan = bench.plan(rate_per_s=20.0, duration_s=1.0)
+    generator = bench.generator(
+        None,
+        "--headless",
+        *processes(number),
+        scenario=own_scenario(bench, plan, TWO_BLOCKS),
+        FAKE_UP_FOLDER=str(bench.folder),
+    )
+
+    assert generator.exit_code() == 0, generator.output
+
+    assert said(bench) == {"orchestrated": "over\n", "choreographed": "the end"}
+    assert sent(bench) == dict.fromkeys(("orchestrated", "choreographed"), len(arrivals(plan)))
+    assert "the verdict of the fake" in generator.output
+
+
+def test_a_stop_in_the_first_block_leaves_the_second_unbegun(bench: Bench) -> None:
+    bench.ingress()
+    plan = bench.plan(duration_s=60.0)
+    generator, url = web_ui(bench, own_scenario(bench, plan, TWO_BLOCKS))
+    assert start(url)["success"]
+    bench.wait_for(lambda: sent(bench).get("orchestrated", 0) >= 5, "5 sagas")
+
+    get(f"{url}/stop", b"")
+    bench.wait_for(lambda: "the verdict of the fake" in generator.output, "the end of the test")
+    generator.process.send_signal(signal.SIGINT)
+
+    assert generator.exit_code() == 0, generator.output
+    assert said(bench) == {"orchestrated": "the end"}
+    assert list(sent(bench)) == ["orchestrated"]
+
+
+def test_what_cannot_be_is_refused_in_the_form_with_all_that_is_wrong_and_starts_nothing(bench: Bench) -> None:
+    generator, url = web_ui(bench, own_scenario(bench))
+
+    refusal = json.loads(get(f"{url}/swarm", b"topology=both&storm=drizzle"))
+    generator.process.send_signal(signal.SIGINT)
+
+    assert (refusal["success"], refusal["message"]) == (False, "storm: no drizzle; --rate: no such")
+    assert generator.exit_code() == 0, generator.output
+    assert not (bench.folder / "asked.json").exists()
+
+
+def test_a_second_start_while_a_test_is_under_way_is_refused_in_the_form(bench: Bench) -> None:
+    bench.ingress()
+    plan = bench.plan(duration_s=60.0)
+    generator, url = web_ui(bench, own_scenario(bench, plan))
+    assert start(url)["success"]
+    bench.wait_for(lambda: len(bench.rows()) >= 3, "3 arrivals")
+
+    refusal = start(url)
+    generator.process.send_signal(signal.SIGINT)
+
+    assert (refusal["success"], "under way" in refusal["message"]) == (False, True)
+    assert generator.exit_code() == 0, generator.output
+
+
+def test_fields_that_were_emptied_are_nobodys_choice_whatever_the_environment_says(bench: Bench) -> None:
+    bench.ingress()
+    plan = bench.plan(rate_per_s=20.0, duration_s=1.0)
+    up = FAKE_UP.replace('"key":', '"rate": os.environ.get("SAGASTORM_RATE"), "key":')
+    generator, url = web_ui(bench, own_scenario(bench, plan, up), SAGASTORM_RATE="33", SAGASTORM_STORM="crashes")
+    form = get(url)
+
+    assert json.loads(get(f"{url}/swarm", b"topology=both&rate=&storm=calm&mitigations=backoff%3Dnone"))["success"]
+    bench.wait_for(lambda: "the verdict of the fake" in generator.output, "the end of the test")
+    generator.process.send_signal(signal.SIGINT)
+
+    assert generator.exit_code() == 0, generator.output
+    asked = json.loads((bench.folder / "asked.json").read_text())
+    options = dict(zip(asked["arguments"][1::2], asked["arguments"][2::2], strict=True))
+    assert '"default_value": "33"' in form and '"default_value": "crashes"' in form
+    assert (options["--topology"], options["--storm"], options["--mitigations"]) == ("both", "calm", "backoff=none")
+    assert ("--rate" in options, asked["rate"]) == (False, None)
+
+
+def test_a_stop_while_the_next_block_is_awaited_ends_the_test_at_once(bench: Bench) -> None:
+    bench.ingress()
+    # This one keeps its starter waiting for the second block, and would for ever.
+    up = TWO_BLOCKS.replace("    if not said:\n", "    sys.stdin.read()\n    if True:\n")
+    generator, url = web_ui(bench, own_scenario(bench, bench.plan(rate_per_s=20.0, duration_s=1.0), up))
+    assert start(url)["success"]
+    bench.wait_for(lambda: said(bench) == {"orchestrated": "over\n"}, "the end of the first block")
+
+    get(f"{url}/stop", b"")
+    bench.wait_for(lambda: "the verdict of the fake" in generator.output, "the end of the test")
+    generator.process.send_signal(signal.SIGINT)
+
+    assert generator.exit_code() == 0, generator.output
+    assert list(sent(bench)) == ["orchestrated"]
