@@ -1,0 +1,215 @@
+"""One thing against another, on pairs of blocks that met the same arrivals: a revision and its base, two topologies, a
+mitigation on and off.
+
+The rule. The interval of the ratio (or difference) covers 95 % and is the wider, at each end, of two: the paired bootstrap
+over slices of arrivals, which knows how sagas of one block vary, and Student's over the pairs, which knows how blocks vary
+from turn to turn (on a shared machine often more). *Fail*: it lies wholly beyond the tolerance. *Pass*: it lies wholly within;
+or it does not, and the check was fine enough (:data:`BLIND`); what could not be excluded is then said. *Inconclusive*: any other.
+A gate that called every interval that is not wholly within "inconclusive" would do so in most checks of an unchanged build.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import NormalDist, fmean
+from typing import Final
+
+import msgspec
+
+from harness.ablation.change import student
+from harness.core.verdict import RunVerdict
+from harness.gate.cases import CaseRuns, Turn
+from harness.gate.expression import holds, told, told_value
+from harness.gate.invariants import instrument_problems
+from harness.gate.metrics import METRICS, in_window, observed
+from harness.gate.model import Finding, Gate, Quantity
+from harness.report.compare import CONFIDENCE, Difference, Interval, compare_pairs, matched
+from harness.report.costs import machine_load
+from harness.report.figures import Missing
+from harness.report.judge import FOREIGN_DIFFERENCE_LIMIT
+from harness.report.metrics import falsified
+
+MIN_PAIRS: Final = 3
+"""Student's interval of two pairs is so wide (12.7 standard errors) that no difference below a factor is ever beyond it.
+A tail's takes :data:`harness.report.compare.TAIL_ROUNDS`, for the reason given there."""
+POWER: Final = 0.9
+"""Of the checks of a build that is worse by what a finding says it ``detects``, this share fails."""
+BLIND: Final = 1.5
+"""A check that would not have found half as much again as the limit allows, nine times of ten, is too coarse to be a pass unless
+its interval is wholly within. Bounds how much of an excess "could not be excluded" may hide."""
+BLIND_SHARE: Final = 0.1
+"""As :data:`BLIND`, of shares: ten percentage points beyond the limit."""
+
+Pair = tuple[Turn, Turn]
+"""What it is held against, and what is judged."""
+
+
+def judge(gate: Gate, runs: CaseRuns, against: CaseRuns) -> Finding:
+    """One case against its reference."""
+    pairs, left_out = _same_machine(_pairs(gate, runs, against))
+    cut = [(_cut(base, gate), _cut(own, gate)) for base, own in pairs]
+    whole = [(base, own) for base, own in cut if base and own]
+    ended = min((sum(len(turn.data.ended) for turn in side) for side in zip(*whole, strict=True)), default=0)
+    finding = Finding(
+        gate=gate, case=runs.case, outcome=RunVerdict.INCONCLUSIVE, why="", samples=ended, pairs=len(whole)
+    )
+    if problems := instrument_problems([*runs.turns, *against.turns]):
+        return _because(finding, f"The instrument did not keep up. {problems[0].says or problems[0].rule}")
+    found = _difference(gate, whole)
+    needed = max(MIN_PAIRS, found.rounds_needed if found else 0)
+    if len(whole) < needed:
+        more = f", {left_out} left out as others used more of the machine in one of the two" if left_out else ""
+        return _because(finding, f"{len(whole)} pairs of blocks met the same arrivals{more}; {needed} are needed.")
+    if ended < gate.min_samples:
+        return _because(finding, f"{ended} sagas ended on one side, {gate.min_samples} are needed.")
+    return _decided(finding, _by_pair(gate, whole), found)
+
+
+def _pairs(gate: Gate, runs: CaseRuns, against: CaseRuns) -> list[Pair]:
+    """Blocks that were offered the same load for the same time; of one topology the n-th of it with the n-th."""
+    if runs.case.topology != against.case.topology:
+        by_data = {id(turn.data): turn for turn in (*runs.complete, *against.complete)}
+        return [
+            (by_data[id(base)], by_data[id(own)])
+            for report in runs.reports
+            for base, own in matched(
+                report.data.complete(against.case.topology), report.data.complete(runs.case.topology)
+            )
+        ]
+    of_base, of_own = _by_load(against.complete), _by_load(runs.complete)
+    return [pair for load in of_own if load in of_base for pair in zip(of_base[load], of_own[load], strict=False)]
+
+
+def _by_load(turns: Sequence[Turn]) -> dict[tuple[object, ...], list[Turn]]:
+    found: dict[tuple[object, ...], list[Turn]] = defaultdict(list)
+    for turn in turns:
+        block = turn.data.block
+        seed = turn.report.run.settings.seed
+        found[seed, block.round, block.load_digest, block.scheduled, block.duration_s].append(turn)
+    return found
+
+
+def _same_machine(pairs: Sequence[Pair]) -> tuple[list[Pair], int]:
+    """Without the pairs in which others used much more of the machine in one block than in the other, and how many they are.
+
+    What others do has nothing to do with what is judged, so leaving them out favours neither side.
+    """
+    kept = [pair for pair in pairs if _foreign_apart(pair) <= FOREIGN_DIFFERENCE_LIMIT]
+    return kept, len(pairs) - len(kept)
+
+
+def _foreign_apart(pair: Pair) -> float:
+    loads = [machine_load(turn.data, turn.report.data.cores) for turn in pair]
+    foreign = [load.foreign for load in loads if load is not None]
+    return max(foreign) - min(foreign) if len(foreign) > 1 else 0.0
+
+
+def _cut(turn: Turn, gate: Gate) -> Turn | None:
+    data = in_window([turn.data], gate.window)
+    return Turn(turn.report, data[0]) if data else None
+
+
+def _difference(gate: Gate, pairs: Sequence[Pair]) -> Difference | None:
+    """By the paired bootstrap, where it is of sagas."""
+    name = METRICS[gate.metric].compared
+    if name is None or not pairs:
+        return None
+    base, own = pairs[0][0].report.run, pairs[0][1].report.run
+    withheld = falsified(base) | falsified(own)
+    blocks = [(left.data, right.data) for left, right in pairs]
+    return compare_pairs("against", "judged", blocks, own.settings.seed, withheld, "sides").of(name)
+
+
+def _by_pair(gate: Gate, pairs: Sequence[Pair]) -> list[tuple[float, float]] | Missing:
+    """The figure of both blocks of each pair."""
+    values: list[tuple[float, float]] = []
+    for pair in pairs:
+        one = [observed(gate.metric, turn.report.run, [turn.data], turn.report.audits) for turn in pair]
+        numbers = [figure for figure in one if not isinstance(figure, Missing)]
+        if len(numbers) < 2:
+            return next(figure for figure in one if isinstance(figure, Missing))
+        values.append((numbers[0], numbers[1]))
+    return values
+
+
+def _decided(finding: Finding, values: list[tuple[float, float]] | Missing, found: Difference | None) -> Finding:
+    if isinstance(values, Missing):
+        return _because(finding, f"Not measured: {values.why}.")
+    gate = finding.gate
+    is_ratio = gate.quantity is Quantity.RATIO
+    if is_ratio and any(base <= 0 or own <= 0 for base, own in values):
+        if any(base != own for base, own in values):
+            return _because(finding, "It is 0 in some blocks, so there is no ratio; a difference can be asked for.")
+        values = [(1.0, 1.0)] * len(values)
+    amounts = [math.log(own / base) if is_ratio else own - base for base, own in values]
+    between = student(amounts)
+    assert between is not None  # of MIN_PAIRS at least
+    amount, low, high = fmean(amounts), between.low, between.high
+    if found:
+        drawn = found.ratio_interval if is_ratio else found.difference_interval
+        measured = found.ratio if is_ratio else found.difference
+        if drawn is None or measured is None or drawn.low <= 0 and is_ratio:
+            return _because(finding, f"There is no interval: {found.why or 'most resamples have no such figure'}.")
+        bounds = (math.log(drawn.low), math.log(drawn.high)) if is_ratio else (drawn.low, drawn.high)
+        amount = math.log(measured) if is_ratio else measured
+        low, high = min(low, bounds[0], amount), max(high, bounds[1], amount)
+    return _against_limit(finding, amount, low, high, fmean(base for base, _ in values))
+
+
+def _against_limit(finding: Finding, amount: float, low: float, high: float, base: float) -> Finding:
+    """``amount`` and its interval are logarithms for a ratio, whose limit is one here too."""
+    gate = finding.gate
+    is_ratio = gate.quantity is Quantity.RATIO
+    limit = math.log(gate.limit) if is_ratio else gate.limit
+    upward = gate.operator in ("<", "<=")
+    reach = (amount - low) if upward else (high - amount)
+    detects = limit + (1 if upward else -1) * reach * _REACHES
+    shown = math.exp if is_ratio else float
+    finding = msgspec.structs.replace(
+        finding,
+        observed=shown(amount),
+        interval=Interval(shown(low), shown(high)),
+        detects=shown(detects),
+    )
+    best, worst = (low, high) if upward else (high, low)
+    return _verdict(finding, shown(best), shown(worst), coarse=_coarse(gate, abs(detects - limit), base))
+
+
+_REACHES: Final = 1 + NormalDist().inv_cdf(POWER) / NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""Half-widths of an interval beyond the limit at which a difference must lie, so that POWER of the checks find it."""
+
+
+def _coarse(gate: Gate, beyond: float, base: float) -> bool:
+    if gate.quantity is Quantity.RATIO:
+        return beyond > math.log(BLIND)
+    if gate.unit == "%":
+        return beyond > BLIND_SHARE
+    return beyond > (BLIND - 1) * abs(base)
+
+
+def _verdict(finding: Finding, best: float, worst: float, *, coarse: bool) -> Finding:
+    gate, interval = finding.gate, finding.interval
+    assert interval is not None
+    measured = (
+        f"{told_value(gate, finding.observed)} ({told_value(gate, interval.low)} to {told_value(gate, interval.high)}, "
+        f"{finding.pairs} pairs)"
+    )
+    detects = told_value(gate, finding.detects)
+    if not holds(gate, best):
+        return _because(finding, f"{measured}: wholly beyond {told(gate)}.", RunVerdict.FAIL)
+    if holds(gate, worst):
+        return _because(finding, f"{measured}: wholly within {told(gate)}.", RunVerdict.PASS)
+    if coarse:
+        why = f"{measured}: it may be beyond {told(gate)}; nine times of ten, no less than {detects} would have been found."
+        return _because(finding, why)
+    why = (
+        f"{measured}: not shown to be beyond {told(gate)}; up to {told_value(gate, worst)} could not be excluded, "
+        f"{detects} would have been found nine times of ten."
+    )
+    return _because(finding, why, RunVerdict.PASS)
+
+
+def _because(finding: Finding, why: str, outcome: RunVerdict = RunVerdict.INCONCLUSIVE) -> Finding:
+    return msgspec.structs.replace(finding, why=why, outcome=outcome)
