@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from rich.console import Console
@@ -16,13 +17,15 @@ from chaos import storm as storm_files
 from chaos import timeline
 from harness import registry
 from harness.audit.auditor import audit_run
-from harness.cli import audit_text
+from harness.backends.base import Backend
+from harness.cli import audit_text, options
 from harness.core import mitigations as known_mitigations
 from harness.core.errors import EXIT_INTERRUPTED, EXIT_PASS, Problem, RunNotFound, UsageError
 from harness.core.identity import KEY_VARIABLE
 from harness.history import run_file
 from harness.report.compare_runs import RunComparison, allowed, check
 from harness.report.compare_terminal import print_comparison
+from harness.report.judge import Judgement
 from harness.report.terminal import print_report
 from harness.report.write import read_report, write_report
 from harness.run import clean as cleaning
@@ -30,7 +33,7 @@ from harness.run import redrive as redriving
 from harness.run.locust import locust_load
 from harness.run.progress import teller
 from harness.run.run import Load, execute, prepare
-from harness.run.up import outside_load
+from harness.run.up import OutsideLoad
 from harness.settings import RunSettings
 from harness.topologies.base import CallbackRetry, Deployed
 from harness.topologies.choreographed import subscriptions
@@ -48,11 +51,11 @@ def run(settings: RunSettings, runs: Path, command: str, storm: Storm | None = N
 
 
 def up(settings: RunSettings, runs: Path, command: str) -> int:
-    """One block, for a load generator that somebody else starts; all talk goes to standard error."""
+    """A run for a load generator that somebody else starts; all talk goes to standard error."""
     key = os.environ.get(KEY_VARIABLE, "")
     if len(key) < 32:
         raise UsageError([Problem(KEY_VARIABLE, "…" if key else None, "a secret of at least 32 characters")])
-    return _run(settings, runs, command, Console(stderr=True), outside_load, key=key)
+    return _run(settings, runs, command, Console(stderr=True), OutsideLoad(), key=key)
 
 
 def replay(folder: Path, runs: Path, command: str) -> int:
@@ -63,7 +66,7 @@ def replay(folder: Path, runs: Path, command: str) -> int:
 
 def report(folder: Path) -> int:
     """Judge a saved run again, write its report, and show it."""
-    return _show(folder, Console())
+    return _show(folder, Console()).exit_code
 
 
 def audit(folder: Path) -> int:
@@ -73,32 +76,31 @@ def audit(folder: Path) -> int:
     return audit_text.exit_code(audited)
 
 
-def clean(name: str, endpoint_url: str | None, runs: Path, which: Sequence[str], *, dry_run: bool) -> int:
+def clean(flags: Mapping[str, str | None], runs: Path, which: Sequence[str], *, dry_run: bool) -> int:
     """Remove what earlier runs left on a backend that is not theirs."""
-    named = {each: redriving.prefix_of(each) for each in which}
-    kind = registry.backend(name)
-    console = Console()
-    urls = kind.resolve(endpoint_url, os.environ)
-    if urls is None:
-        console.print(f"The backend {name} goes with each run, so there is nothing to clean.", highlight=False)
-        return EXIT_PASS
-    backend = kind.backend(urls, Path(os.devnull))
-    with teller(console) as telling:
-        uvloop.run(cleaning.clean(backend, runs, telling.say, named=named, dry_run=dry_run))
-    return EXIT_PASS
+    named = redriving.prefixes_of(which)
+    return _on_running_backend(
+        flags, lambda backend, say: cleaning.clean(backend, runs, say, named=named, dry_run=dry_run)
+    )
 
 
-def redrive(name: str, run: str, endpoint_url: str | None) -> int:
+def redrive(flags: Mapping[str, str | None], run: str) -> int:
     """Send a block's or a run's dead letters back to their queues, on a backend that is not theirs."""
     prefix = redriving.prefix_of(run)
-    kind = registry.backend(name)
+    return _on_running_backend(flags, lambda backend, say: redriving.redrive_by_name(backend, prefix, say))
+
+
+def _on_running_backend(
+    flags: Mapping[str, str | None], act: Callable[[Backend, Callable[[str], None]], Coroutine[Any, Any, None]]
+) -> int:
+    name, urls = options.running_backend(flags, os.environ, Path.cwd())
     console = Console()
-    urls = kind.resolve(endpoint_url, os.environ)
     if urls is None:
-        console.print(f"The backend {name} goes with each run, and its dead letters with it.", highlight=False)
+        console.print(f"The backend {name} goes with each run, so nothing is left on it.", highlight=False)
         return EXIT_PASS
+    backend = registry.backend(name).backend(urls, Path(os.devnull))
     with teller(console) as telling:
-        uvloop.run(redriving.redrive_by_name(kind.backend(urls, Path(os.devnull)), prefix, telling.say))
+        uvloop.run(act(backend, telling.say))
     return EXIT_PASS
 
 
@@ -197,13 +199,15 @@ def _run(
             telling.say(f"Stopped at once. What was recorded is kept: sagastorm report {this.folder}")
             return EXIT_INTERRUPTED
         telling.say("Audit, judgement, report")
-    code = _show(this.folder, console)
+        this.live.auditing()
+    judgement = _show(this.folder, console)
+    this.live.ended(judgement.verdict, judgement.reasons)
     if this.interrupted:
         return EXIT_INTERRUPTED
-    return this.failure.exit_code if this.failure else code
+    return this.failure.exit_code if this.failure else judgement.exit_code
 
 
-def _show(folder: Path, console: Console) -> int:
+def _show(folder: Path, console: Console) -> Judgement:
     judged = write_report(folder)
     print_report(console, judged, str(folder / "report.html"))
-    return judged.judgement.exit_code
+    return judged.judgement

@@ -10,8 +10,34 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from typer.models import OptionInfo
 
+from harness.cli.baseline import app as baseline_app
+from harness.cli.definitions import app as definitions_app
+from harness.cli.flags import (
+    Arrivals,
+    BackendName,
+    CannotPay,
+    DrainLimit,
+    Duration,
+    EndpointUrl,
+    Interleave,
+    LoadProcesses,
+    MaxInFlight,
+    MitigationValues,
+    OutOfStock,
+    Rate,
+    RunFolder,
+    RunningAt,
+    RunningBackend,
+    RunsFolder,
+    Saga,
+    Scenario,
+    Seed,
+    StormName,
+    Topology,
+    Workers,
+    option,
+)
 from harness.core.errors import (
     EXIT_ENVIRONMENT,
     EXIT_INTERRUPTED,
@@ -29,47 +55,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-storm_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(storm_app, name="storm", help="Look at one storm.")
-
-RunFolder = Annotated[Path, typer.Argument(help="A run's folder, or its id below the runs folder.", metavar="RUN")]
-RunsFolder = Annotated[Path, typer.Option("--runs", help="Where run folders are made.", envvar="SAGASTORM_RUNS")]
-
-
-def _option(name: str, help_text: str) -> OptionInfo:
-    option: OptionInfo = typer.Option(f"--{name}", help=help_text, show_default=False)
-    return option
-
-
-Saga = Annotated[str | None, _option("saga", "Which saga [create-order].")]
-Topology = Annotated[str | None, _option("topology", "both, or a comma-separated list of topologies [both].")]
-Interleave = Annotated[str | None, _option("interleave", "One letter a block; A is the first topology [ABBA for two].")]
-StormName = Annotated[str | None, _option("storm", "Name of a shipped storm, or a .toml file [default].")]
-Scenario = Annotated[str | None, _option("scenario", "Name of a shipped scenario, or a locustfile [the saga's].")]
-Rate = Annotated[
-    str | None, _option("rate", "Sagas per second that arrive [25, or half of what a running backend carries].")
-]
-Arrivals = Annotated[str | None, _option("arrivals", "poisson or even [poisson].")]
-Duration = Annotated[
-    str | None, _option("duration", "Seconds of load in each block [25, longer where arrivals are few].")
-]
-Seed = Annotated[str | None, _option("seed", "Decides arrivals, orders and strikes [1].")]
-Workers = Annotated[str | None, _option("workers", "Worker processes [1].")]
-LoadProcesses = Annotated[str | None, _option("load-processes", "Locust processes [1].")]
-MaxInFlight = Annotated[
-    str | None, _option("max-in-flight", "Sagas under way in each load process, beyond which arrivals drop [2000].")
-]
-DrainLimit = Annotated[str | None, _option("drain-limit", "Seconds to wait for what is under way [60].")]
-CannotPay = Annotated[str | None, _option("cannot-pay-share", "Share of arrivals that cannot pay [0.05].")]
-OutOfStock = Annotated[str | None, _option("out-of-stock-share", "Share of arrivals that find no stock [0.05].")]
-MitigationValues = Annotated[
-    str | None,
-    _option(
-        "mitigations", "Changed ones, such as backoff=none,sweeper=off [all on]; sagastorm mitigations lists them."
-    ),
-]
-BackendName = Annotated[str | None, _option("backend", "embedded, localstack or endpoint [embedded].")]
-EndpointUrl = Annotated[str | None, _option("endpoint-url", "An emulator that already runs [the embedded one].")]
+app.add_typer(definitions_app)
+app.add_typer(baseline_app, name="baseline", help="Keep figures of runs, and hold later runs against them.")
 
 
 @app.command()
@@ -110,6 +97,7 @@ def up(
     duration: Duration = None,
     seed: Seed = None,
     workers: Workers = None,
+    interleave: Annotated[str | None, option("interleave", "One letter a block [ABBA for two, A for one].")] = None,
     arrivals: Arrivals = None,
     max_in_flight: MaxInFlight = None,
     drain_limit: DrainLimit = None,
@@ -119,18 +107,51 @@ def up(
     backend: BackendName = None,
     endpoint_url: EndpointUrl = None,
     runs: RunsFolder = Path("runs"),
+    check: Annotated[bool, typer.Option("--check", help="Only check the input, and start nothing.")] = False,
 ) -> None:
-    """Start one topology for a load of your own; the end of standard input (or Ctrl-C) ends it, with an audit.
+    """Start one topology, or several in turn, for a load of your own, and audit what came of it.
 
-    Prints one line of JSON once it serves: the plan for a load generator, and the run's folder. Identities are signed
-    with the key in SAGASTORM_JWT_KEY.
+    Prints a line of JSON for each block that serves: the plan for a load generator, and the run's folder. The line
+    "over" on standard input ends the load of a block that others follow; its end (or Ctrl-C) ends the run. Identities
+    are signed with the key in SAGASTORM_JWT_KEY.
     """
-    flags = {name.replace("_", "-"): value for name, value in locals().items() if name != "runs"}
+    flags = {name.replace("_", "-"): value for name, value in locals().items() if name not in ("runs", "check")}
     flags["topology"] = topology or "orchestrated"
-    flags["interleave"] = "A"
+    flags["interleave"] = interleave or (None if topology == "both" or "," in flags["topology"] else "A")
     from harness.cli import commands, options
 
-    raise typer.Exit(commands.up(options.from_process(flags), runs, _command()))
+    settings = options.from_process(flags)
+    raise typer.Exit(0 if check else commands.up(settings, runs, _command()))
+
+
+@app.command()
+def ui(
+    saga: Saga = None,
+    topology: Topology = None,
+    storm: StormName = None,
+    rate: Rate = None,
+    duration: Duration = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    interleave: Interleave = None,
+    arrivals: Arrivals = None,
+    scenario: Scenario = None,
+    load_processes: LoadProcesses = None,
+    max_in_flight: MaxInFlight = None,
+    drain_limit: DrainLimit = None,
+    cannot_pay_share: CannotPay = None,
+    out_of_stock_share: OutOfStock = None,
+    mitigations: MitigationValues = None,
+    backend: BackendName = None,
+    endpoint_url: EndpointUrl = None,
+    port: Annotated[str, typer.Option("--port", help="Where the web UI listens, on 127.0.0.1.")] = "8089",
+    runs: RunsFolder = Path("runs"),
+) -> None:
+    """Start Locust's web UI, to start runs from and to watch them; flags are what its form offers first."""
+    flags = {name.replace("_", "-"): value for name, value in locals().items() if name not in ("runs", "port")}
+    from harness.cli import ui as web_ui
+
+    web_ui.ui(flags, port, runs)
 
 
 @app.command()
@@ -140,10 +161,10 @@ def ablate(
     storm: StormName = None,
     without: Annotated[
         str | None,
-        _option("without", "What to remove, one at a time: all, or such as backoff,idempotency=naive [all]."),
+        option("without", "What to remove, one at a time: all, or such as backoff,idempotency=naive [all]."),
     ] = None,
     cells: Annotated[
-        str | None, _option("cells", "Combinations: backoff=none+circuit-breaker=off,… are two cells, or more.")
+        str | None, option("cells", "Combinations: backoff=none+circuit-breaker=off,… are two cells, or more.")
     ] = None,
     rounds: Annotated[str, typer.Option("--rounds", help="How often all cells are measured.")] = "1",
     out: Annotated[
@@ -184,6 +205,35 @@ def ablate(
 
 
 @app.command()
+def check(
+    gates: Annotated[
+        Path | None,
+        typer.Option(
+            "--gates", help="What is asked, and of which runs [gates.toml, else pyproject.toml].", metavar="FILE"
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="A revision to measure in turns with this one.", metavar="REF")
+    ] = None,
+    budget: Annotated[
+        str | None, option("budget", "As many repeats as fit into this time, such as 8m [as gates.toml says].")
+    ] = None,
+    repeats: Annotated[str | None, option("repeats", "How often all runs are made [1; 2 with a base].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Its folder; one that was begun is gone on with [checks/<id>].")
+    ] = None,
+) -> None:
+    """The CI job: make the runs that gates.toml asks for, judge them by its gates, write what CI shows.
+
+    Finished runs are not made again: after an interruption the same command with --out goes on.
+    """
+    from harness.cli import check as checking
+
+    asked = checking.planned(gates, base, repeats, budget, _command(), Path.cwd())
+    raise typer.Exit(checking.check(asked, out, Path("checks")))
+
+
+@app.command()
 def report(run_folder: RunFolder, runs: RunsFolder = Path("runs")) -> None:
     """Judge a saved run again and write its report."""
     from harness.cli import commands
@@ -197,6 +247,21 @@ def audit(run_folder: RunFolder, runs: RunsFolder = Path("runs")) -> None:
     from harness.cli import commands
 
     raise typer.Exit(commands.audit(commands.find(run_folder, runs)))
+
+
+@app.command()
+def journey(
+    run_folder: RunFolder,
+    saga: Annotated[
+        str, typer.Argument(help="A saga's id, the number of an arrival, or ROUND/ARRIVAL.", metavar="SAGA|ARRIVAL")
+    ],
+    runs: RunsFolder = Path("runs"),
+) -> None:
+    """Show one saga's journey in every topology: its steps, attempts, faults and compensations."""
+    from harness.cli import commands
+    from harness.cli import journey as journeys
+
+    raise typer.Exit(journeys.journey(commands.find(run_folder, runs), saga))
 
 
 @app.command()
@@ -215,12 +280,61 @@ def compare(
     allow: Annotated[
         str, typer.Option("--allow", help="Fields that may differ, with commas: backend, machine, …", metavar="FIELDS")
     ] = "",
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page instead, which takes blocks as well (RUN:BLOCK).", metavar="FILE"),
+    ] = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:
     """Compare saved runs, topology by topology."""
+    if html is not None:
+        from harness.cli import serve as past_runs
+
+        raise typer.Exit(past_runs.compare_page([str(each) for each in run_folders], runs, allow, html))
     from harness.cli import commands
 
     raise typer.Exit(commands.compare([commands.find(folder, runs) for folder in run_folders], allow))
+
+
+@app.command()
+def gate(
+    run_folders: Annotated[list[Path], typer.Argument(help="Run folders or ids, of one job.", metavar="RUN...")],
+    gates: Annotated[
+        Path | None,
+        typer.Option("--gates", help="What is asked [gates.toml, or pyproject.toml's tool.sagastorm.gates]."),
+    ] = None,
+    base: Annotated[
+        list[Path] | None,
+        typer.Option("--base", help="Runs of the base that took turns with them; once for each.", metavar="RUN"),
+    ] = None,
+    no_base: Annotated[bool, typer.Option("--no-base", help="Leave out the gates that are against a base.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write gates.json, junit.xml, summary.md and more into this folder.")
+    ] = None,
+    runs: RunsFolder = Path("runs"),
+) -> None:
+    """Judge saved runs by gates: invariants, differences from a base, cliffs."""
+    from harness.cli import commands
+    from harness.cli import gate as gating
+
+    asked = gating.asked(gates, without_base=no_base, has_base=bool(base))
+    own, of_base = ([commands.find(folder, runs) for folder in folders] for folders in (run_folders, base or []))
+    raise typer.Exit(gating.gate(asked, own, of_base, out))
+
+
+@app.command()
+def serve(
+    runs: RunsFolder = Path("runs"),
+    ablations: Annotated[Path, typer.Option("--ablations", help="Where ablations are.")] = Path("ablations"),
+    port: Annotated[str, typer.Option("--port", help="0 is any that is free.")] = "8090",
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; beyond this machine only if you say so.")
+    ] = "127.0.0.1",
+) -> None:
+    """Show past runs in the browser: their list, their reports, and any of them side by side."""
+    from harness.cli import serve as past_runs
+
+    raise typer.Exit(past_runs.serve(runs, ablations, host, port))
 
 
 @app.command()
@@ -232,90 +346,28 @@ def clean(
             help="Only of these blocks (by namespace) or runs (by id or folder) [all runs known, or old enough, to be over].",
         ),
     ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            "--backend", help="localstack or endpoint [localstack].", envvar="SAGASTORM_BACKEND", show_envvar=False
-        ),
-    ] = None,
-    endpoint_url: Annotated[str | None, _option("endpoint-url", "Where it is [as LOCALSTACK_HOST says].")] = None,
+    backend: RunningBackend = None,
+    endpoint_url: RunningAt = None,
     runs: RunsFolder = Path("runs"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List it, and remove nothing.")] = False,
 ) -> None:
     """Remove what earlier runs left on a backend, as one that was killed does."""
     from harness.cli import commands
 
-    name = backend or ("endpoint" if endpoint_url else "localstack")
-    raise typer.Exit(commands.clean(name, endpoint_url, runs, which or (), dry_run=dry_run))
+    flags = {"backend": backend, "endpoint-url": endpoint_url}
+    raise typer.Exit(commands.clean(flags, runs, which or (), dry_run=dry_run))
 
 
 @app.command()
 def redrive(
     run: Annotated[str, typer.Argument(help="A block's namespace, or a run's id or folder.", metavar="NAMESPACE|RUN")],
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            "--backend", help="localstack or endpoint [localstack].", envvar="SAGASTORM_BACKEND", show_envvar=False
-        ),
-    ] = None,
-    endpoint_url: Annotated[str | None, _option("endpoint-url", "Where it is [as LOCALSTACK_HOST says].")] = None,
+    backend: RunningBackend = None,
+    endpoint_url: RunningAt = None,
 ) -> None:
     """Send a run's dead letters back to their queues, on a backend that is still there."""
     from harness.cli import commands
 
-    name = backend or ("endpoint" if endpoint_url else "localstack")
-    raise typer.Exit(commands.redrive(name, run, endpoint_url))
-
-
-@app.command("mitigations")
-def list_mitigations() -> None:
-    """List what keeps sagas out of trouble: names and values for --mitigations."""
-    from harness.cli import commands
-
-    commands.mitigations()
-
-
-@app.command()
-def asl(
-    saga: Annotated[str, typer.Argument()],
-    callback_retry: Annotated[
-        str,
-        _option("callback-retry", "How failed callback tasks try again: retry or reenter [retry]."),
-    ] = "retry",
-) -> None:
-    """Print the state machine that a saga compiles to."""
-    from harness.cli import commands
-
-    commands.asl(saga, callback_retry)
-
-
-@app.command()
-def rules(saga: Annotated[str, typer.Argument()]) -> None:
-    """Print who listens to what when a saga is choreographed."""
-    from harness.cli import commands
-
-    commands.rules(saga)
-
-
-@app.command("storms")
-def list_storms() -> None:
-    """List the storms that come with sagastorm."""
-    from harness.cli import commands
-
-    commands.storms()
-
-
-@storm_app.command("show")
-def show_storm(
-    name: Annotated[str, typer.Argument(help="Name of a shipped storm, or a .toml file.", metavar="STORM")],
-    saga: Saga = None,
-    duration: Duration = None,
-    rate: Rate = None,
-) -> None:
-    """Draw when each fault of a storm strikes over the length of a load."""
-    from harness.cli import commands, options
-
-    commands.show_storm(options.from_process({"storm": name, "saga": saga, "duration": duration, "rate": rate}))
+    raise typer.Exit(commands.redrive({"backend": backend, "endpoint-url": endpoint_url}, run))
 
 
 def _command() -> str:

@@ -157,7 +157,7 @@ def settings(flags: Mapping[str, str | None], environ: Mapping[str, str], folder
             values[option.field] = option.read(text)
         except Invalid as invalid:
             problems.append(Problem(source, text, str(invalid)))
-    backend, endpoints, backend_problems = _backend(flags, environ, file)
+    backend, endpoints, backend_problems = _backend(flags, environ, file, DEFAULTS.backend)
     problems += backend_problems
     made = _consistent(RunSettings(**values, backend=backend, endpoints=endpoints), values, problems)
     made = _at_rate(made, values)
@@ -165,6 +165,28 @@ def settings(flags: Mapping[str, str | None], environ: Mapping[str, str], folder
     if problems:
         raise UsageError(problems)
     return made
+
+
+def said(flags: Mapping[str, str | None], environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """What anybody has said of each setting, by its name and as text. What is nobody's choice is not in it."""
+    file, _ = _file(folder / CONFIG_FILE)
+    texts = ((option.name, _given(option, flags, environ, file)[1]) for option in OPTIONS)
+    return {name: text for name, text in texts if text is not None}
+
+
+def running_backend(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], folder: Path
+) -> tuple[str, dict[str, str] | None]:
+    """The backend that a run would be made on, and where it is (``None``: nowhere, it goes with each run).
+
+    For what is done to a backend between runs; where nobody names one, that is LocalStack at its usual place.
+    Raises :class:`~harness.core.errors.UsageError` with every problem found.
+    """
+    file, problems = _file(folder / CONFIG_FILE)
+    name, urls, more = _backend(flags, environ, file, "localstack")
+    if problems or more:
+        raise UsageError([*problems, *more])
+    return name, urls
 
 
 def _given(
@@ -205,7 +227,7 @@ def _file(path: Path) -> tuple[dict[str, str], list[Problem]]:
 
 
 def _backend(
-    flags: Mapping[str, str | None], environ: Mapping[str, str], file: Mapping[str, str]
+    flags: Mapping[str, str | None], environ: Mapping[str, str], file: Mapping[str, str], default: str
 ) -> tuple[str, dict[str, str] | None, list[Problem]]:
     """Which backend, and where it is. An address that anybody named means that emulator, unless a backend is named."""
     variables = (*SERVICE_VARIABLES.values(), "AWS_ENDPOINT_URL")
@@ -215,12 +237,12 @@ def _backend(
     if name is None and environ.get("LOCALSTACK_HOST") and not explicit_url and not environ.get("AWS_ENDPOINT_URL"):
         name = "localstack"  # a service or two of which may stand elsewhere
     elif name is None:
-        name = "endpoint" if explicit_url or in_environment else DEFAULTS.backend
+        name = "endpoint" if explicit_url or in_environment else default
     try:
         BACKEND.read(name)
         return name, registry.backend(name).resolve(explicit_url, environ), []
     except Invalid as invalid:
-        return DEFAULTS.backend, None, [Problem(source, name, str(invalid))]
+        return default, None, [Problem(source, name, str(invalid))]
     except UsageError as error:
         return name, None, list(error.problems)
 
