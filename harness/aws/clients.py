@@ -17,7 +17,8 @@ from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore import UNSIGNED
 
-SERVICES = ("sqs", "dynamodb", "stepfunctions", "events")
+from harness.aws.services import SERVICES, UNCHECKED_SIGNATURE
+
 MAX_ATTEMPTS = 3
 """Of one call, the first included: the SDK's default in its standard and adaptive modes."""
 RETRIES: dict[str, dict[str, Any]] = {
@@ -90,10 +91,8 @@ def _count_try(**_: Any) -> None:
 
 
 def _name_somebody(request: Any, **_: Any) -> None:
-    """DynamoDB Local does not check signatures, but refuses a request that has none: this one costs nothing."""
-    request.headers["Authorization"] = (
-        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
-    )
+    """DynamoDB Local refuses a request that has no signature: this one costs nothing."""
+    request.headers["Authorization"] = UNCHECKED_SIGNATURE
 
 
 def _config(

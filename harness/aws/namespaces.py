@@ -45,7 +45,7 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ResourceKind:
     """One kind of resource: what one is called, all of them whose names may begin so, and how one goes."""
 
     label: str
@@ -88,7 +88,7 @@ async def remove(gateway: Gateway, namespaces: Collection[str]) -> list[str]:
     return problems
 
 
-async def _left(gateway: Gateway, kind: Kind, prefixes: tuple[str, ...]) -> list[Resource] | str:
+async def _left(gateway: Gateway, kind: ResourceKind, prefixes: tuple[str, ...]) -> list[Resource] | str:
     """What there is of a kind, or why it could not be listed."""
     try:
         listed = await kind.listed(gateway, "ss-")
@@ -97,7 +97,7 @@ async def _left(gateway: Gateway, kind: Kind, prefixes: tuple[str, ...]) -> list
     return [resource for resource in listed if resource.name.startswith(prefixes)]
 
 
-async def _remove_all(gateway: Gateway, kind: Kind, resources: Collection[Resource]) -> list[str]:
+async def _remove_all(gateway: Gateway, kind: ResourceKind, resources: Collection[Resource]) -> list[str]:
     places = asyncio.Semaphore(CONCURRENCY)
 
     async def one(resource: Resource) -> str | None:
@@ -193,8 +193,8 @@ async def _remove_table(gateway: Gateway, name: str) -> None:
 
 
 KINDS = (
-    Kind("state machine", "state machines", _machines, _remove_machine),
-    Kind("event bus", "event buses", _buses, _remove_bus),
-    Kind("queue", "queues", queues, _remove_queue),
-    Kind("table", "tables", _tables, _remove_table),
+    ResourceKind("state machine", "state machines", _machines, _remove_machine),
+    ResourceKind("event bus", "event buses", _buses, _remove_bus),
+    ResourceKind("queue", "queues", queues, _remove_queue),
+    ResourceKind("table", "tables", _tables, _remove_table),
 )

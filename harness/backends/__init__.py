@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from harness.backends.base import SERVICES, Backend, Endpoints
+from harness.backends.base import Backend, Endpoints
 
-__all__ = ["SERVICES", "Backend", "Endpoints"]
+__all__ = ["Backend", "Endpoints"]

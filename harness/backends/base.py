@@ -12,9 +12,6 @@ from typing import Final, Protocol
 
 import msgspec
 
-SERVICES: Final = ("sqs", "dynamodb", "stepfunctions", "events")
-"""The services that a backend answers for, by their boto3 client names (and localstack-client's)."""
-
 DEFAULT_REGION: Final = "us-east-1"
 
 
@@ -22,7 +19,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     """Where a started backend is reached and what it is. Goes into ``run.json`` as it stands."""
 
     urls: dict[str, str]
-    """The endpoint URL of every service in ``SERVICES``."""
+    """The endpoint URL of every service in :data:`harness.aws.services.SERVICES`."""
     region: str
     emulator: bool
     """Not the real AWS: client settings that only an emulator tolerates (no signature, for one) may be used."""

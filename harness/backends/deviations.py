@@ -122,7 +122,7 @@ _MINISTACK: Final = (
     _weakening("retried_callback_task_gets_a_new_token", "All tries of a task share one token.", _REENTERED_MINISTACK),
     _weakening(
         "late_success_of_the_first_try_does_not_end_the_second",
-        "It is accepted, and ends it: the token is the same.",
+        "A late success of the first try is accepted and ends the second: the token is the same.",
         _REENTERED_MINISTACK,
     ),
     _weakening(
@@ -246,7 +246,7 @@ _LOCALSTACK: Final = (
     ),
     _weakening(
         "late_success_of_the_first_try_does_not_end_the_second",
-        "It is accepted, and ends it: the token is the same.",
+        "A late success of the first try is accepted and ends the second: the token is the same.",
         _REENTERED_LOCALSTACK,
     ),
     _weakening(
@@ -307,7 +307,11 @@ def _numbers(product: str, version: str) -> list[str]:
 
 
 def callback_retry(product: str) -> CallbackRetry:
-    """The form that is right on this product; of an unknown one nothing is assumed."""
+    """The form that is right on this product.
+
+    Of an unknown one nothing is assumed: entering the state again is right everywhere. The version does not count, so one
+    in which ``Retry`` was mended since is taken for the one that was checked, and pays for some state transitions.
+    """
     known = {deviation.behaviour for deviation in deviations(product)}
     if product in CHECKED_VERSIONS and not known & RETRY_OF_CALLBACKS:
         return CallbackRetry.RETRY

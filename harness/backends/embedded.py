@@ -21,22 +21,12 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from harness.backends.base import DEFAULT_REGION, SERVICES, Endpoints
+from harness.aws.services import SERVICES, listing_headers
+from harness.backends.base import DEFAULT_REGION, Endpoints
+from harness.backends.environment import inherited
 from harness.core.errors import EnvironmentFailure, Problem, UsageError
 
 LAUNCHER: Final = Path(__file__).with_name("ministack_launcher.py")
-
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""All it gets of our environment: a stray AUTH, SERVICES or SFN_MOCK_CONFIG would quietly make it another emulator."""
-
-_FIRST_CALLS: Final = {
-    "sqs": "AmazonSQS.ListQueues",
-    "dynamodb": "DynamoDB_20120810.ListTables",
-    "stepfunctions": "AWSStepFunctions.ListStateMachines",
-    "events": "AWSEvents.ListEventBuses",
-}
-"""One call to each service before the emulator counts as ready. It proves that the service is there. And MiniStack parses
-a service's model on its first call, which would otherwise hold up everything beside the run's first sagas."""
 
 _READY_POLL_S: Final = 0.02
 _REQUEST_TIMEOUT_S: Final = 5.0
@@ -187,8 +177,7 @@ async def _provided_interpreter() -> Path:
 
 
 def _environment(ours: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    inherited = {name: ours[name] for name in _INHERITED if name in ours}
-    return inherited | {
+    return inherited(ours) | {
         "LOG_LEVEL": "WARNING",
         "MINISTACK_REGION": DEFAULT_REGION,
         "IOT_MTLS_ENABLED": "0",
@@ -209,13 +198,17 @@ def _read_report(path: Path) -> LauncherReport | None:
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether it is ready, by its own word and by a first call to each service.
+
+    The call proves that the service is there. And MiniStack parses a service's model on its first call, which would
+    otherwise hold up everything beside the run's first sagas.
+    """
     try:
         async with session.get(url + "/_ministack/ready") as response:
             if response.status != 200:
                 return False
-        for target in _FIRST_CALLS.values():
-            headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0"}
-            async with session.post(url, data=b"{}", headers=headers) as response:
+        for service in SERVICES:
+            async with session.post(url, data=b"{}", headers=listing_headers(service)) as response:
                 if response.status != 200:
                     return False
     except (aiohttp.ClientError, TimeoutError):

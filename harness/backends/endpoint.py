@@ -19,7 +19,8 @@ from urllib.parse import SplitResult, urlsplit
 import aiohttp
 from localstack_client.config import get_service_endpoint
 
-from harness.backends.base import DEFAULT_REGION, SERVICES, Endpoints
+from harness.aws.services import SERVICES
+from harness.backends.base import DEFAULT_REGION, Endpoints
 from harness.core.errors import EnvironmentFailure, Problem, UsageError
 
 SERVICE_VARIABLES: Final[Mapping[str, str]] = {

@@ -30,6 +30,7 @@ _COMMAND_TIMEOUT_S: Final = 600.0
 _OTHER_BUILDER_TIMEOUT_S: Final = 900.0
 _OTHER_BUILDER_POLL_S: Final = 0.2
 _TAIL_LINES: Final = 15
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 Progress = Callable[[str], None]
 Install = Callable[[Path], None]
@@ -38,6 +39,11 @@ Install = Callable[[Path], None]
 def to_stderr(line: str) -> None:
     """The progress function of the command line."""
     print(line, file=sys.stderr, flush=True)
+
+
+def inherited(ours: Mapping[str, str]) -> dict[str, str]:
+    """All that an emulator gets of our variables: a stray AUTH, SERVICES or SFN_MOCK_CONFIG would quietly make it another."""
+    return {name: ours[name] for name in _INHERITED if name in ours}
 
 
 def interpreter_of(target: Path) -> Path:

@@ -19,6 +19,7 @@ import aiohttp
 import msgspec
 import psutil
 
+from harness.aws.services import LISTINGS, listing_headers
 from harness.backends.base import DEFAULT_REGION, Endpoints
 from harness.backends.endpoint import (
     HEALTH_TIMEOUT_S,
@@ -38,15 +39,6 @@ _LOOK_S: Final = 0.2
 _DOCKER_TIMEOUT_S: Final = 3.0
 _ITS_COMMAND: Final = frozenset({"localstack.runtime.main", "localstack_launcher.py"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_SIGNED: Final = (
-    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/aws/aws4_request, SignedHeaders=host, Signature=none"
-)
-_CHEAP_CALLS: Final = {
-    "sqs": "AmazonSQS.ListQueues",
-    "dynamodb": "DynamoDB_20120810.ListTables",
-    "stepfunctions": "AWSStepFunctions.ListStateMachines",
-    "events": "AWSEvents.ListEventBuses",
-}
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -206,19 +198,14 @@ async def _page(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | No
 async def _call(session: aiohttp.ClientSession, url: str, services: Sequence[str]) -> None:
     """One real call to each service of an address that is not LocalStack's. Raises as ``_look`` does."""
     for service in services:
-        headers = {
-            "X-Amz-Target": _CHEAP_CALLS[service],
-            "Content-Type": "application/x-amz-json-1.0",
-            "Authorization": _SIGNED,  # DynamoDB Local wants to see one
-        }
         try:
-            async with session.post(url, data=b"{}", headers=headers, ssl=False) as response:
+            async with session.post(url, data=b"{}", headers=listing_headers(service), ssl=False) as response:
                 if response.status >= 500:
                     raise _NotYet(f"{service} answers with status {response.status}")
                 if response.status != 200:
                     raise EnvironmentFailure(
                         f"{url} is not LocalStack, and does not serve {service}: "
-                        f"{_CHEAP_CALLS[service]} is answered with status {response.status}"
+                        f"{LISTINGS[service]} is answered with status {response.status}"
                     )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _NotYet(f"{service}: {error or type(error).__name__}") from error

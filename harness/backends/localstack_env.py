@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from harness.backends.environment import Environment, Progress, interpreter_of, to_stderr
+from harness.backends.environment import Environment, Progress, inherited, interpreter_of, to_stderr
 from harness.backends.localstack_servers import HOST, Servers, free_port
 from harness.core.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_PASS, EnvironmentFailure, SagastormError
 
@@ -46,8 +46,6 @@ _PROBE: Final = (
 )
 _PROBE_TIMEOUT_S: Final = 10.0
 _READY_TIMEOUT_S: Final = 120.0
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""All that LocalStack gets of our environment, in which any of its many settings might stray."""
 
 
 def missing() -> list[str]:
@@ -102,18 +100,17 @@ def _serving(logs: Path, port: int, dynamodb_port: int) -> Iterator[Servers]:
     assert java_home is not None  # or `ensure` would have said so
     with Servers(logs) as servers:
         launch = [str(interpreter_of(home)), "-I", str(LAUNCHER)]
-        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        inherited |= {"TMPDIR": str(servers.scratch)}
+        environ = inherited(os.environ) | {"TMPDIR": str(servers.scratch)}
         servers.start(
             "dynamodb",
             [*launch, "dynamodb", str(servers.scratch), str(dynamodb_port), str(_dynamodb_folder(home))],
-            inherited | {"JAVA_HOME": java_home},
+            environ | {"JAVA_HOME": java_home},
             dynamodb_port,
         )
         servers.start(
             "localstack",
             [*launch, "localstack", str(servers.scratch)],
-            inherited | _settings(port, servers.scratch),
+            environ | _settings(port, servers.scratch),
             port,
         )
         servers.wait_until_ready(_READY_TIMEOUT_S)

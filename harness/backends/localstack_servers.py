@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 
 import psutil
 
+from harness.aws.services import listing_headers
 from harness.core.errors import EnvironmentFailure
 
 HOST: Final = "127.0.0.1"
@@ -33,13 +34,6 @@ _TERM_TIMEOUT_S: Final = 10.0
 _TAIL_LINES: Final = 20
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Past any proxy that the environment names."""
-_LIST_TABLES: Final = {
-    "X-Amz-Target": "DynamoDB_20120810.ListTables",
-    "Content-Type": "application/x-amz-json-1.0",
-    # DynamoDB Local insists on a signature, and does not look at it.
-    "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, "
-    "SignedHeaders=host, Signature=none",
-}
 
 
 def free_port(preferred: int = 0) -> int:
@@ -71,7 +65,7 @@ class _Server:
         Raises ``EnvironmentFailure`` where another process answers: LocalStack runs on if it cannot have its port.
         """
         if self.name == "dynamodb":
-            answers = _json(urllib.request.Request(self.url, b"{}", _LIST_TABLES)) is not None
+            answers = _json(urllib.request.Request(self.url, b"{}", listing_headers("dynamodb"))) is not None
         else:
             health = _json(urllib.request.Request(self.url + "/_localstack/health"))
             states = (health or {}).get("services", {})

@@ -45,7 +45,7 @@ def compare_run(
 ) -> None:
     """Hold a run against a baseline: 1 if a figure is worse than its spread explains, 3 if that cannot be told.
 
-    On a machine or backend that is unlike the baseline's it is advisory, and the exit code is 0.
+    On a machine or backend that is unlike the baseline's its figures are advisory: the exit code is of the run's own verdict.
     """
     from rich.console import Console
 

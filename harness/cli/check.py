@@ -158,7 +158,7 @@ def _extent(asked: Asked) -> str:
     runs = len(plan.trials(asked.plan, Path(), 0))
     against = f" against base {asked.plan.base[:12]}" if asked.plan.base else ""
     left_out = f"; left out: {', '.join(asked.gates.left_out)}" if asked.gates.left_out else ""
-    return f"{len(asked.gates.gates)} gates{against}, {runs} runs a repeat{left_out}"
+    return f"{len(asked.gates.gates)} gates{against}, {runs} run{'s' * (runs != 1)} a repeat{left_out}"
 
 
 def _again(asked: Asked, out: Path | None, folder: Path) -> str:

@@ -29,6 +29,8 @@ def asked(path: Path | None, *, without_base: bool, has_base: bool) -> Gates:
 
 def gate(gates: Gates, runs: Sequence[Path], base: Sequence[Path], out: Path | None) -> int:
     """Judge saved runs, tell it, and write it to ``out`` if there is one."""
+    if out and out.exists() and not out.is_dir():
+        raise UsageError([Problem("--out", str(out), "a folder, or a path where one can be made")])
     refuse(gates, [run_file.load(folder) for folder in runs], [run_file.load(folder) for folder in base])
     reports = [read_report(folder) for folder in runs]
     report = judge_gates(gates, reports, [read_report(folder) for folder in base])

@@ -38,6 +38,8 @@ from harness.run.under_way import under_way
 from harness.settings import RunSettings
 from harness.topologies.policy import RetryPolicy
 
+STOPPED = "the load was stopped before its time"
+"""Why a block is aborted of which whoever makes the load from outside wanted no more."""
 SAID = {"rate_per_s": "a rate", "duration_s": "a duration"}
 """What can be scaled, in words."""
 
@@ -224,15 +226,14 @@ async def _block(run: Run, turn: Turn, history: History, load: Load, interrupted
             return
         system = SystemUnderTest(turn, backend, history, run.teller, run.live)
         await system.start(endpoints)
-        wanted = not interrupted.is_set() and not run.no_more
-        if wanted:
+        if not interrupted.is_set() and not run.no_more:
             await load(run, system, interrupted)
         # A block whose load is over is whole, even if the run is interrupted while it drains.
-        cut_short = interrupted.is_set() or not wanted
+        cut_short = interrupted.is_set() or not system.load_was_whole
         system.heal()
         await system.guard(asyncio.ensure_future(system.drain()))
         await system.guard(asyncio.ensure_future(system.collect(state="aborted" if cut_short else "complete")))
-        problem = "interrupted" if cut_short else None
+        problem = ("interrupted" if interrupted.is_set() else STOPPED) if cut_short else None
     except TRANSIENT as error:
         failure = _not_done(error)
         problem = str(failure)

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from harness.aws.clients import SERVICES
+from harness.aws.services import SERVICES
 
 
 class Backend:

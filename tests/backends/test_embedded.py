@@ -18,8 +18,9 @@ import msgspec
 import psutil
 import pytest
 
+from harness.aws.services import SERVICES
 from harness.backends import emulator_env
-from harness.backends.base import SERVICES, Endpoints
+from harness.backends.base import Endpoints
 from harness.backends.embedded import Embedded, LauncherReport
 from harness.core.errors import EnvironmentFailure
 
@@ -171,6 +172,10 @@ async def test_an_emulator_that_is_killed_has_died_of_that_signal(tmp_path: Path
 
 @pytest.mark.embedded
 async def test_cancelling_a_start_leaves_no_process(tmp_path: Path, scratch_root: Path, python: Path) -> None:
+    def children() -> set[int]:
+        return {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}
+
+    others = children()  # an emulator of the whole session, for one
     backend = Embedded(tmp_path / "emulator.log", interpreter=python)
     start = asyncio.create_task(backend.start())
     while not list(scratch_root.iterdir()):
@@ -178,8 +183,7 @@ async def test_cancelling_a_start_leaves_no_process(tmp_path: Path, scratch_root
     start.cancel()
     with pytest.raises(asyncio.CancelledError):
         await start
-    children = {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}
-    assert children == set()
+    assert children() <= others
     assert list(scratch_root.iterdir()) == []
 
 

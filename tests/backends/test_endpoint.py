@@ -13,7 +13,8 @@ from botocore import session as botocore_session
 from botocore.configprovider import ConfiguredEndpointProvider
 from localstack_client.config import get_service_endpoint
 
-from harness.backends.base import SERVICES, Endpoints
+from harness.aws.services import SERVICES
+from harness.backends.base import Endpoints
 from harness.backends.endpoint import (
     REAL_AWS,
     SERVICE_VARIABLES,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from harness.backends.base import SERVICES, Endpoints
+from harness.aws.services import SERVICES
+from harness.backends.base import Endpoints
 from harness.backends.localstack import KIND, LocalStack, _is_localstack
 from harness.core.errors import EnvironmentFailure
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.aws.services import SERVICES
 from harness.backends import localstack_env
-from harness.backends.base import SERVICES
 from harness.backends.localstack import KIND
 from harness.backends.localstack_servers import HOST, Servers, free_port
 from harness.core.errors import EXIT_ENVIRONMENT, EnvironmentFailure
@@ -139,7 +139,7 @@ def test_one_that_ends_while_it_starts_is_reported_with_the_end_of_its_log(tmp_p
 def test_one_that_does_not_answer_in_time_is_given_up_and_stopped(tmp_path: Path) -> None:
     with Servers(tmp_path) as servers:
         start(servers, ANSWERS_NOTHING, free_port())
-        (process,) = psutil.Process().children()
+        (process,) = (each for each in psutil.Process().children() if ANSWERS_NOTHING in each.cmdline())
         with pytest.raises(EnvironmentFailure, match="was not ready within 0 s"):
             servers.wait_until_ready(0)
     assert not process.is_running()
@@ -183,12 +183,13 @@ async def test_the_real_ones_answer_on_loopback_alone_and_are_gone_afterwards(
     needs_all: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    others = psutil.Process().children(recursive=True)  # one of the whole session may be among them
     with localstack_env.running(tmp_path) as environ:
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         backend = KIND.backend(KIND.resolve(None, environ), tmp_path / "log")
         endpoints = await backend.start()
-        children = psutil.Process().children(recursive=True)
+        children = [each for each in psutil.Process().children(recursive=True) if each not in others]
         listening = {
             each.laddr.ip.removeprefix("::ffff:")
             for child in children

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.backends.base import SERVICES, Endpoints
+from harness.aws.services import SERVICES
+from harness.backends.base import Endpoints
 from harness.cli import main as command_line
-from harness.core.errors import EXIT_USAGE, EnvironmentFailure
+from harness.core.errors import EXIT_USAGE, EnvironmentFailure, UsageError
 from harness.run import clean as module
 from harness.run.clean import clean, left
 from harness.run.locust import locust_load
 from harness.run.progress import PlainTeller
-from harness.run.redrive import prefix_of
+from harness.run.redrive import prefix_of, prefixes_of
 from harness.run.run import Run, execute, prepare
 from harness.run.under_way import is_under_way, under_way
 from harness.settings import RunSettings
@@ -202,6 +203,12 @@ async def test_a_run_is_under_way_while_it_is_executed_and_no_longer(
     await execute(run, locust_load)
     assert seen == [True]
     assert not is_under_way(run.folder)
+
+
+def test_all_names_that_are_neither_a_runs_nor_a_blocks_are_told_at_once() -> None:
+    with pytest.raises(UsageError) as refused:
+        prefixes_of(["orders", OLD, "."])
+    assert [problem.value for problem in refused.value.problems] == ["orders", "."]
 
 
 @pytest.mark.parametrize("name", ["orders", f"ss-{OLD}", "."])

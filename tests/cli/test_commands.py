@@ -64,7 +64,7 @@ def test_of_the_embedded_backend_there_is_nothing_to_clean(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sagastorm(monkeypatch, "clean", "--backend", "embedded") == EXIT_PASS
-    assert "nothing to clean" in capsys.readouterr().out
+    assert "nothing is left on it" in capsys.readouterr().out
 
 
 def test_cleaning_a_backend_of_no_known_name_or_with_a_bad_address_is_bad_input(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.backends.base import SERVICES
-from harness.cli.options import CONFIG_FILE, DEFAULTS, OPTIONS, settings
+from harness.aws.services import SERVICES
+from harness.cli.options import CONFIG_FILE, DEFAULTS, OPTIONS, running_backend, settings
 from harness.core.errors import UsageError
 from harness.core.mitigations import Mitigations
 from harness.settings import RunSettings
@@ -235,3 +235,44 @@ def test_storm_must_fit_the_shortest_load_that_the_backend_may_decide(tmp_path: 
     late = str(tmp_path / "late.toml")
     assert list(refused(tmp_path, RUNNING, storm=late)) == [f"storm {late}: fault[0].start"]
     assert made(tmp_path, RUNNING, storm=late, duration="40").scaled == ("rate_per_s",)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "file", "chosen", "host"),
+    [
+        pytest.param({}, {}, "", "localstack", "localhost:4566", id="nothing"),
+        pytest.param({}, {"AWS_ENDPOINT_URL": "http://a:1"}, "", "endpoint", "a:1", id="address"),
+        pytest.param({}, {"LOCALSTACK_HOST": "a:1"}, "", "localstack", "a:1", id="localstack-client"),
+        pytest.param({}, {}, 'endpoint-url = "http://a:1"', "endpoint", "a:1", id="file"),
+        pytest.param({"endpoint-url": "http://a:1"}, {}, 'backend = "localstack"', "localstack", "a:1", id="both"),
+    ],
+)
+def test_backend_that_is_tended_between_runs_is_chosen_as_a_run_chooses_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+    flags: dict[str, str],
+    environ: dict[str, str],
+    file: str,
+    chosen: str,
+    host: str,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sagastorm.toml").write_text(f"[run]\n{file}\n", encoding="utf-8")
+    monkeypatch.delenv("LOCALSTACK_HOST", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)  # localstack-client reads it there
+    name, urls = running_backend(flags, environ, tmp_path)
+    assert name == chosen
+    assert urls == dict.fromkeys(SERVICES, f"http://{host}")
+    if flags or environ or file:
+        made = settings(flags, environ, tmp_path)
+        assert (made.backend, made.endpoints) == (name, urls)
+
+
+def test_everything_that_is_wrong_with_the_choice_of_a_running_backend_is_told(tmp_path: Path) -> None:
+    (tmp_path / "sagastorm.toml").write_text('[run]\nbackend = "none-such"\nbakend = "x"\n', encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        running_backend({}, {}, tmp_path)
+    assert [problem.field for problem in refused.value.problems] == [
+        "sagastorm.toml: bakend",
+        "sagastorm.toml: backend",
+    ]
