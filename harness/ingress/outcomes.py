@@ -17,7 +17,8 @@ from harness.topologies.base import ending_events
 
 LONG_POLL_S = 2
 MAX_DELETING = 16
-"""Batches of deletes under way, beyond which nothing is received until one has been answered."""
+"""Batches under way of messages to be deleted, or of sagas to be forgotten, beyond which nothing is received until one has
+been answered."""
 PAUSE_AFTER_ERROR_S = 0.5
 FORGET_LINGER_S = 0.2
 """Long, because nobody waits for it, and short beside what the sweeper waits for."""
@@ -78,6 +79,8 @@ class OutcomeListener:
                 task.add_done_callback(deleting.discard)
             if len(deleting) >= MAX_DELETING:
                 await asyncio.wait(deleting, return_when=asyncio.FIRST_COMPLETED)
+            if self._forgetting and self._forgetting.batches_under_way >= MAX_DELETING:
+                await self._forgetting.one_answered()
         if deleting:
             await asyncio.wait(deleting)
         if self._forgetting:

@@ -30,6 +30,7 @@ async def sweep(spec: Deployment, name: str) -> None:
     steering = Steering()
     metrics_registry = CollectorRegistry()
     metrics = Metrics(metrics_registry, topology=spec.topology, saga=spec.saga)
+    metrics.begin_sweeper()
     with Spool(Path(spec.spool_dir) / f"{name}.jsonl") as spool:
         retries = spec.mitigations.sdk_retries
         async with open_clients(spec.urls, spec.region, emulator=spec.emulator, retries=retries) as clients:
@@ -38,7 +39,7 @@ async def sweep(spec: Deployment, name: str) -> None:
             pending = PendingSagas(gateway, spec.namespace)
             sweeper = Sweeper(pending, connection, spool=spool, metrics=metrics, now_s=steering.now_s)
             settle_heap()
-            start_exporter(metrics_registry, Path(spec.targets_dir), name)
+            start_exporter(metrics_registry, Path(spec.targets_dir), name, spec.namespace)
             await sweeper.run(stopping)
 
 

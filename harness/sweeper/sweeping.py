@@ -105,6 +105,7 @@ class Sweeper:
         """Look once at all, and see to some."""
         now_ns = self._now_ns()
         overdue = await self._pending.asked_before(now_ns - int(OBJECTIVE_S * 1e9))
+        self._metrics.overdue(len(overdue))
         ids = {saga.envelope.saga_id for saga in overdue}
         self._seen_ns = {saga_id: seen_ns for saga_id, seen_ns in self._seen_ns.items() if saga_id in ids}
         due = [

@@ -36,7 +36,7 @@ def resumable(definition: dict[str, Any]) -> dict[str, Any]:
 
 def resumption(state: str, data: dict[str, Any], repairs: int) -> dict[str, Any]:
     """The input with which a :func:`resumable` machine goes on in ``state``, which was entered with ``data``."""
-    where = data["resume"] if state == RESUME else state
+    where = data.get("resume", "") if state in ("", RESUME) else state
     return data | {"resume": where, "envelope": data["envelope"] | {"repairs": repairs}}
 
 

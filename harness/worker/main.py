@@ -54,6 +54,7 @@ async def work(spec: Deployment, key: str, name: str) -> None:
     saga = registry.saga(spec.saga)
     metrics_registry = CollectorRegistry()
     metrics = Metrics(metrics_registry, topology=spec.topology, saga=spec.saga)
+    metrics.begin_worker(saga, commands=spec.deployed.state_machine_arn is not None)
 
     with Spool(Path(spec.spool_dir) / f"{name}.jsonl") as spool:
         wrap = _faults(spec, name, steering, spool, metrics)
@@ -64,47 +65,70 @@ async def work(spec: Deployment, key: str, name: str) -> None:
             wrap_transport=wrap.transport,
             retries=spec.mitigations.sdk_retries,
         ) as clients:
-            gateway = Gateway(clients, metrics)
-            connection = registry.topology(spec.topology).connect(gateway, saga, spec.deployed)
-            store = DynamoStore(gateway, spec.namespace)
-            steps = participant_work(saga, dispatcher_for(saga, store, spec.mitigations))
-            sheds = spec.mitigations.load_shedding == "on"
-            participants = wrap.work(while_ours(steps) if sheds else steps)
-            # Outside of the faults, whose failures they are there to see; where they are switched off, nowhere.
-            breakers = {p: Breaker(p, metrics) for p in saga.participants if spec.mitigations.circuit_breaker == "on"}
-            budgets = {p: RetryBudget(p, metrics) for p in saga.participants if spec.mitigations.retry_budget == "on"}
-            process = wrap.process(
-                Processing(
-                    saga,
-                    guarded(participants, breakers) if breakers else participants,
-                    wrap.reply(connection.reply),
-                    worker=name,
-                    spool=spool,
-                    metrics=metrics,
-                    now_s=steering.now_s,
-                    outbox=spec.mitigations.outbox == "on",
-                ),
-                connection,
+            consumers = connected(
+                spec,
+                key,
+                name,
+                gateway=Gateway(clients, metrics),
+                wrap=wrap,
+                spool=spool,
+                metrics=metrics,
+                now_s=steering.now_s,
             )
-            read = Reader(connection, metrics, key, spec.namespace)
-            consumers = [
-                Consumer(
-                    gateway,
-                    spec.deployed.queue_urls[participant],
-                    participant,
-                    read,
-                    process,
-                    policy=spec.policy,
-                    seed=spec.seed,
-                    concurrency=CONCURRENCY if sheds else UNSHED,
-                    breaker=breakers.get(participant),
-                    budget=budgets.get(participant),
-                )
-                for participant in saga.participants
-            ]
             settle_heap()
-            start_exporter(metrics_registry, Path(spec.targets_dir), name)
+            start_exporter(metrics_registry, Path(spec.targets_dir), name, spec.namespace)
             await asyncio.gather(*(consumer.run(stopping) for consumer in consumers))
+
+
+def connected(
+    spec: Deployment,
+    key: str,
+    name: str,
+    *,
+    gateway: Gateway,
+    wrap: Wrappers,
+    spool: Spool,
+    metrics: Metrics,
+    now_s: Callable[[], float],
+) -> list[Consumer]:
+    """A consumer for each participant, with everything between its queue and its tables. What is switched off is not there."""
+    saga, mitigations = registry.saga(spec.saga), spec.mitigations
+    connection = registry.topology(spec.topology).connect(gateway, saga, spec.deployed)
+    steps = participant_work(saga, dispatcher_for(saga, DynamoStore(gateway, spec.namespace), mitigations))
+    sheds = mitigations.load_shedding == "on"
+    participants = wrap.work(while_ours(steps, metrics) if sheds else steps)
+    # Outside of the faults, whose failures they are there to see.
+    breakers = {p: Breaker(p, metrics) for p in saga.participants if mitigations.circuit_breaker == "on"}
+    budgets = {p: RetryBudget(p, metrics) for p in saga.participants if mitigations.retry_budget == "on"}
+    process = wrap.process(
+        Processing(
+            saga,
+            guarded(participants, breakers) if breakers else participants,
+            wrap.reply(connection.reply),
+            worker=name,
+            spool=spool,
+            metrics=metrics,
+            now_s=now_s,
+            outbox=mitigations.outbox == "on",
+        ),
+        connection,
+    )
+    read = Reader(connection, metrics, key, spec.namespace)
+    return [
+        Consumer(
+            gateway,
+            spec.deployed.queue_urls[participant],
+            participant,
+            read,
+            process,
+            policy=spec.policy,
+            seed=spec.seed,
+            concurrency=CONCURRENCY if sheds else UNSHED,
+            breaker=breakers.get(participant),
+            budget=budgets.get(participant),
+        )
+        for participant in saga.participants
+    ]
 
 
 def _faults(spec: Deployment, name: str, steering: Steering, spool: Spool, metrics: Metrics) -> Wrappers:

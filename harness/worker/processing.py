@@ -102,7 +102,9 @@ class Processing:
     def _record(
         self, delivery: Delivery, started: float, result: str, *, replayed: bool = False, detail: str | None = None
     ) -> None:
-        self._metrics.step(delivery.participant, delivery.step, "replayed" if replayed else result)
+        took_s = time.perf_counter() - started
+        shown = "replayed" if replayed else result
+        self._metrics.step(delivery.participant, delivery.step, shown, took_s, delivery.envelope.saga_id)
         self._spool.write(
             StepRow(
                 t_s=round(self._now_s(), 4),
@@ -114,7 +116,7 @@ class Processing:
                 result=result,
                 replayed=replayed,
                 attempt=delivery.attempt,
-                took_ms=round(1000 * (time.perf_counter() - started), 2),
+                took_ms=round(1000 * took_s, 2),
                 detail=detail,
             )
         )
@@ -123,7 +125,7 @@ class Processing:
 class Reader:
     """Reads messages and counts them by layer; trusts no identity that it has not verified.
 
-    A copy that a fault has put on the queue is nobody's retry, and counts in no layer.
+    What a fault has put on the queue, a copy or poison, is nobody's try; that the queue delivers it again is a retry.
     """
 
     def __init__(self, connection: Connection, metrics: Metrics, key: str, audience: str) -> None:
@@ -133,6 +135,18 @@ class Reader:
 
     def __call__(self, participant: str, body: str, receives: int, *, is_copy: bool = False) -> Delivery:
         """Raises :class:`Unreadable`."""
+        if receives > 1:
+            self._metrics.tried("delivery", retries=1)
+        delivery = self._read(participant, body, receives)
+        if is_copy:
+            return replace(delivery, is_copy=True)
+        if receives == 1:
+            self._metrics.tried("delivery")
+            if delivery.retry is not None:
+                self._metrics.tried("stepfunctions", retries=int(delivery.retry > 0))
+        return delivery
+
+    def _read(self, participant: str, body: str, receives: int) -> Delivery:
         if len(body) > MAX_BODY_CHARACTERS:
             raise Unreadable(f"{len(body)} characters, where {MAX_BODY_CHARACTERS} are the most")
         try:
@@ -140,9 +154,4 @@ class Reader:
             self._verify(delivery.envelope.identity)
         except (msgspec.DecodeError, KeyError, identity.InvalidIdentity) as error:
             raise Unreadable(str(error)) from error
-        if is_copy:
-            return replace(delivery, is_copy=True)
-        self._metrics.tried("delivery", retries=int(receives > 1))
-        if delivery.retry is not None and receives == 1:
-            self._metrics.tried("stepfunctions", retries=int(delivery.retry > 0))
         return delivery

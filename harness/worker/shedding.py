@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from harness.core.errors import Indefinite
+from harness.measure.metrics import Metrics
 from harness.participants.dispatcher import Reply
 from harness.topologies.base import Delivery
 from harness.worker.ports import Work
@@ -24,13 +25,14 @@ class Outlived(Indefinite):
     """The step was not begun, as its message is no longer this worker's. Its next delivery is, or was, another try."""
 
 
-def while_ours(work: Work) -> Work:
+def while_ours(work: Work, metrics: Metrics) -> Work:
     """``work``, unless it is too late to begin it. To be put inside of faults: what slows a participant down makes its
     messages wait in hand, and it is right before the work that it counts how long they did."""
 
     async def timely_work(delivery: Delivery) -> Reply:
         late_s = asyncio.get_running_loop().time() - delivery.expires_s
         if late_s >= 0:
+            metrics.shed(delivery.participant)
             raise Outlived(f"{delivery.step}: its message became somebody else's {late_s:.1f} s ago")
         return await work(delivery)
 

@@ -11,7 +11,7 @@ from harness import registry
 from harness.history.history import History
 from tests.end_to_end.conftest import Sagastorm, sagastorm  # noqa: F401 - a fixture
 
-pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end, pytest.mark.slow]
+pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end]
 
 FAULTS = {
     "throttled": 'kind = "aws-error"\nerror = "throttling"\ncall = "dynamodb:TransactWriteItems"\nprobability = 0.05',

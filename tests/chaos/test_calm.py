@@ -18,7 +18,8 @@ def inner(): ...
 storm = {{"name": "s", "description": "", "faults": {faults}}}
 spec = SimpleNamespace(storm=storm, seed=1, workers=1, spool_dir="nowhere")
 steering = SimpleNamespace(now_s=lambda: 0.0)
-wrap = _faults(spec, "w", steering, None, None)
+metrics = SimpleNamespace(begin_faults=list)
+wrap = _faults(spec, "w", steering, None, metrics)
 ports = [wrap.work(inner), wrap.process(inner, None), wrap.reply(inner)]
 print(wrap.transport is None, *(port is inner for port in ports), "chaos" in sys.modules)
 """

@@ -21,8 +21,9 @@ from chaos.faults.aws_error import AwsError
 from chaos.faults.connection_reset import ConnectionReset
 from chaos.faults.latency import Latency
 from chaos.injector import Injector, Strike
-from harness.aws.clients import MAX_ATTEMPTS, SERVICES, open_clients
+from harness.aws.clients import MAX_ATTEMPTS, open_clients
 from harness.aws.gateway import TRANSIENT
+from harness.aws.services import SERVICES
 from harness.core.subject import SUBJECTS
 from tests.aws.loopback import Backend, serving
 from tests.chaos.acting import Act

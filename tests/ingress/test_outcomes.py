@@ -13,7 +13,7 @@ from harness.aws.pending import PendingSagas
 from harness.core.errors import Indefinite
 from harness.core.saga import Outcome
 from harness.ingress import outcomes
-from harness.ingress.outcomes import OutcomeListener
+from harness.ingress.outcomes import MAX_DELETING, OutcomeListener
 from harness.ingress.sagas import Sagas
 from harness.sagas.create_order import SAGA
 from tests.fake_gateway import FakeGateway, Parameters, aws_error
@@ -130,6 +130,29 @@ async def test_stop_waits_for_the_long_poll_and_for_the_deletions() -> None:
     assert not running.done()
     finish.set()
     await running
+
+
+async def test_nothing_more_is_heard_while_very_many_sagas_are_still_to_be_forgotten() -> None:
+    stopping, answered = asyncio.Event(), asyncio.Event()
+
+    async def forget_slowly(parameters: Parameters) -> Any:
+        await answered.wait()
+        return {}
+
+    ten_each = ([event("OrderConfirmed", f"saga-{n}-{poll}") for n in range(10)] for poll in range(3 * MAX_DELETING))
+    gateway = FakeGateway(
+        ReceiveMessage=polls(stopping, *ten_each), DeleteMessageBatch={}, BatchWriteItem=forget_slowly
+    )
+    running = asyncio.create_task(
+        OutcomeListener(gateway, "q", SAGA, Sagas(), PendingSagas(gateway, "ns")).run(stopping)
+    )
+    for _ in range(20 * MAX_DELETING):
+        await asyncio.sleep(0)
+    assert len(gateway.asked("ReceiveMessage")) == MAX_DELETING
+    answered.set()
+    async with asyncio.timeout(5):
+        await running
+    assert len(gateway.asked("BatchWriteItem")) == 3 * MAX_DELETING
 
 
 async def forget(*answers: Any, forgets: Any) -> list[list[str]]:

@@ -271,6 +271,12 @@ async def test_step_is_taken_anew_by_every_delivery_without_records() -> None:
     assert entries(store, "order") == [("create", "done"), ("approve", "done"), ("create", "done")]
 
 
+async def test_closing_step_is_taken_anew_as_well_without_records() -> None:
+    store = stocked()
+    assert await take(store, "cancel", "cancel", idempotency="none") == Reply(result="done")
+    assert entries(store, "notification") == [("cancel", "done")] * 2
+
+
 async def test_refusal_is_decided_anew_by_every_delivery_without_records() -> None:
     store = poor()
     assert (await take(store, "reserve", "reserve", idempotency="none")).result == "refused"

@@ -15,8 +15,6 @@ from tests.properties.plans import TIMES, drawn
 from tests.properties.properties import watched
 from tests.world.world import HEALTHY
 
-pytestmark = pytest.mark.slow
-
 BUGS = {bug.name: bug for bug in (*PARTICIPANT_BUGS, *TOPOLOGY_BUGS)}
 CH, OR = "choreographed", "orchestrated"
 FAILING_AND_BOUND = {
@@ -55,6 +53,8 @@ FAILING_AND_BOUND = {
     ("timeout-taken-for-a-refusal", OR): (0.88, 5),
 }
 HEALTHY_SEEDS = 10 * TIMES * max(bound for _, bound in FAILING_AND_BOUND.values())
+PARTS = 4
+"""Of the seeds, which can be tried beside each other."""
 
 
 def test_table_names_every_planted_bug_in_each_of_its_topologies() -> None:
@@ -78,8 +78,9 @@ def test_planted_bug_breaks_a_property(name: str, topology: str, bound: int) -> 
         assert any(map(is_named, range(first, first + bound))), f"not on any of {bound} seeds from {first} on"
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("topology", HEALTHY)
-def test_healthy_world_breaks_none_on_ten_times_as_many_seeds(topology: str) -> None:
-    for seed in range(HEALTHY_SEEDS):
+def test_healthy_world_breaks_none_on_ten_times_as_many_seeds(topology: str, part: int) -> None:
+    for seed in range(part, HEALTHY_SEEDS, PARTS):
         watch = watched(HEALTHY[topology], drawn(seed))
         assert not watch.flaws, f"seed {seed}\n{watch.story()}"

@@ -12,7 +12,7 @@ from tests.end_to_end.conftest import Sagastorm, sagastorm
 
 __all__ = ["sagastorm"]
 
-pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end, pytest.mark.slow]
+pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end]
 
 Start = Callable[..., Sagastorm]
 

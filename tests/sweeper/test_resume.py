@@ -43,8 +43,9 @@ def test_execution_that_entered_nothing_goes_on_at_the_start(form: str) -> None:
     assert led_to(resumable(FORMS[form]), resumption("", DATA, 1)) == FORMS[form]["StartAt"]
 
 
-def test_execution_that_broke_off_before_it_had_resumed_resumes_where_that_one_would_have() -> None:
-    assert resumption(RESUME, DATA | {"resume": "Refund"}, 2)["resume"] == "Refund"
+@pytest.mark.parametrize("entered_last", ["", RESUME])
+def test_execution_that_broke_off_before_it_had_resumed_resumes_where_that_one_would_have(entered_last: str) -> None:
+    assert resumption(entered_last, DATA | {"resume": "Refund"}, 2)["resume"] == "Refund"
 
 
 @pytest.mark.skipif(not VALIDATOR.exists() or shutil.which("node") is None, reason="asl-validator is not installed")

@@ -132,6 +132,15 @@ def test_saga_that_does_not_come_to_an_end_is_given_up_and_named(tmp_path: Path)
     assert "left for a person" in swept.said[-1]
 
 
+@pytest.mark.parametrize(("for_s", "overdue"), [(OBJECTIVE_S - 0.1, 0), (OBJECTIVE_S + SCAN_EVERY_S, 2)])
+def test_overdue_is_who_was_last_asked_for_longer_ago_than_the_objective(
+    for_s: float, overdue: int, tmp_path: Path
+) -> None:
+    swept = Sweep(tmp_path, Rows("a", "b"), Orchestrator(), for_s)
+    labels = {"topology": "t", "saga": "s"}
+    assert swept.registry.get_sample_value("sagastorm_sagas_overdue", labels) == overdue
+
+
 def test_saga_that_somebody_carries_is_left_alone_and_not_looked_at_all_the_time(tmp_path: Path) -> None:
     orchestrator = Orchestrator()
     swept = Sweep(tmp_path, Rows("a"), orchestrator, STUCK * OBJECTIVE_S - 0.1)

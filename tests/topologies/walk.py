@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import operator
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.world import asl
 
 Machine = dict[str, Any]
 Fails = Callable[[str, int], str | None]
@@ -31,15 +29,15 @@ def forward(machine: Machine) -> list[str]:
 
 def caught(machine: Machine, state: str, error: str) -> list[str]:
     """The states after ``state`` where it fails with ``error`` for good: the first catcher that fits counts."""
-    catcher = _fitting(machine["States"][state].get("Catch", []), error)
+    catcher = asl.catcher(machine["States"][state], error)
     assert catcher, f"{state} lets {error} end the execution"
     return path(machine, catcher["Next"])
 
 
 def retries(machine: Machine, state: str, error: str) -> int:
     """How often ``state`` is tried again after ``error``: the first retrier that fits counts."""
-    retrier = _fitting(machine["States"][state].get("Retry", []), error)
-    return int(retrier["MaxAttempts"]) if retrier else 0
+    found = asl.retrier(machine["States"][state], error)
+    return int(found[1]["MaxAttempts"]) if found else 0
 
 
 def tasks(machine: Machine) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -62,6 +60,7 @@ class Walk:
     """What the ``Wait`` states waited; what a ``Retry`` waits is not walked."""
 
     def __post_init__(self) -> None:
+        asl.check(self.machine)
         name: str | None = self.machine["StartAt"]
         while name:
             self.states.append(name)
@@ -70,44 +69,34 @@ class Walk:
             name = getattr(self, f"_{state['Type'].lower()}")(state)
 
     def _pass(self, state: Machine) -> str:
-        result = _filled(state["Parameters"], self.data, {}) if "Parameters" in state else state["Result"]
-        self._put(state["ResultPath"], result)
+        result = asl.resolve(state["Parameters"], self.data, {}) if "Parameters" in state else state["Result"]
+        self.data = asl.put(state["ResultPath"], result, self.data)
         return str(state["Next"])
 
     def _choice(self, state: Machine) -> str:
-        chosen = next((rule for rule in state["Choices"] if self._holds(rule)), None)
-        return str(chosen["Next"] if chosen else state["Default"])
-
-    def _holds(self, rule: dict[str, Any]) -> bool:
-        if "And" in rule:
-            return all(map(self._holds, rule["And"]))
-        value = _at(rule["Variable"], self.data)
-        if "StringEquals" in rule:
-            return bool(value == rule["StringEquals"])
-        return bool(value >= rule["NumericGreaterThanEquals"])
+        return asl.chosen(state, self.data)
 
     def _wait(self, state: Machine) -> str:
-        self.waits_s.append(_at(state["SecondsPath"], self.data))
+        self.waits_s.append(asl.at(state["SecondsPath"], self.data))
         return str(state["Next"])
 
     def _task(self, state: Machine) -> str:
         tries: dict[int, int] = {}
         while error := self._attempt(state, sum(tries.values())):
-            retriers = state.get("Retry", [])
-            retrier = _fitting(retriers, error)
-            index = retriers.index(retrier) if retrier else -1
-            if retrier is None or tries.get(index, 0) >= retrier["MaxAttempts"]:
-                catcher = _fitting(state.get("Catch", []), error)
+            index, retrier = asl.retrier(state, error) or (-1, {"MaxAttempts": 0})
+            if tries.get(index, 0) >= retrier["MaxAttempts"]:
+                catcher = asl.catcher(state, error)
                 assert catcher, f"{error} ends the execution"
-                self._put(catcher["ResultPath"], {"Error": error, "Cause": f"of {self.commands[-1]}"})
+                failure = {"Error": error, "Cause": f"of {self.commands[-1]}"}
+                self.data = asl.put(catcher["ResultPath"], failure, self.data)
                 return str(catcher["Next"])
             tries[index] = tries.get(index, 0) + 1
-        self._put(state["ResultPath"], state.get("ResultSelector"))
+        self.data = asl.put(state["ResultPath"], state.get("ResultSelector"), self.data)
         return str(state["Next"])
 
     def _attempt(self, state: Machine, retry: int) -> str | None:
         context = {"State": {"RetryCount": retry}, "Task": {"Token": f"token-{len(self.commands)}"}}
-        parameters = _filled(state["Parameters"], self.data, context)
+        parameters = asl.resolve(state["Parameters"], self.data, context)
         if "Entries" in parameters:
             self.published += parameters["Entries"]
             return None
@@ -119,69 +108,3 @@ class Walk:
         return None
 
     _fail = _succeed
-
-    def _put(self, where: str | None, value: Any) -> None:
-        if where is None:
-            return
-        *inner, last = where.split(".")[1:]
-        holder = self.data = json.loads(json.dumps(self.data))
-        for name in inner:
-            holder = holder[name]
-        holder[last] = value
-
-
-def _fitting(rules: list[dict[str, Any]], error: str) -> dict[str, Any] | None:
-    return next((rule for rule in rules if {error, "States.ALL"} & set(rule["ErrorEquals"])), None)
-
-
-def _filled(template: Any, data: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
-    """Payload templates: a key that ends with ``.$`` has a path or an intrinsic function for its value."""
-    if isinstance(template, list):
-        return [_filled(item, data, context) for item in template]
-    if not isinstance(template, dict):
-        return template
-    return {
-        key.removesuffix(".$"): _evaluated(value, data, context)
-        if key.endswith(".$")
-        else _filled(value, data, context)
-        for key, value in template.items()
-    }
-
-
-def _at(where: str, data: Any) -> Any:
-    for name in where.split(".")[1:]:
-        data = data[name]
-    return data
-
-
-def _array_range(first: float, last: float, step: int) -> list[int]:
-    assert step > 0
-    items = list(range(round(first), round(last) + 1, step))
-    assert len(items) <= 1000, "more than an array may hold"
-    return items
-
-
-_INTRINSICS = {
-    "Array": lambda *items: list(items),
-    "ArrayGetItem": operator.getitem,
-    "ArrayLength": len,
-    "ArrayRange": _array_range,
-    "Format": str.format,
-    "Hash": lambda text, algorithm: hashlib.new(algorithm.replace("-", ""), text.encode()).hexdigest(),
-    "MathAdd": operator.add,
-    "StringSplit": lambda text, separators: re.findall(f"[^{separators}]+", text),
-    "StringToJson": json.loads,
-}
-
-
-def _evaluated(expression: str, data: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
-    """A path into the input (``$``) or the context (``$$``), or intrinsic functions: near enough to Python to be run."""
-    assert expression.count("States.") <= 10, "more than may be nested in one field"
-    found: list[Any] = []
-
-    def look_up(where: re.Match[str]) -> str:
-        found.append(_at(where[0].lstrip("$"), context if where[0].startswith("$$") else data))
-        return f"found[{len(found) - 1}]"
-
-    python = re.sub(r"\$\$?(\.\w+)+", look_up, expression).replace("States.", "")
-    return eval(python, {"__builtins__": {}, "found": found}, _INTRINSICS)  # what we compiled ourselves

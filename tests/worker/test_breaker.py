@@ -179,6 +179,16 @@ async def test_dependency_that_is_not_well_yet_is_left_alone_again(bench: Bench)
     assert bench.breaker.open_for_s() == OPEN_S
 
 
+async def test_messages_wait_for_a_second_outage_no_longer_than_for_the_first(bench: Bench) -> None:
+    await bench.open()
+    first_s = bench.breaker.wait_s(0, 8)
+    bench.now_s += OPEN_S
+    for _ in range(PROBES):
+        await bench.take()
+    await bench.open()
+    assert bench.breaker.wait_s(0, 8) == first_s == OPEN_S
+
+
 async def test_what_the_breaker_did_can_be_read_from_its_series(bench: Bench) -> None:
     state = "sagastorm_breaker_state"
     assert bench.counted(state) == 0

@@ -13,7 +13,7 @@ from harness.core.errors import Indefinite
 from harness.topologies.base import Delivery
 from harness.topologies.policy import RetryPolicy
 from harness.worker import consumer
-from harness.worker.consumer import COPY, Consumer
+from harness.worker.consumer import COPY, RECEIVE_BATCH, Consumer
 from harness.worker.ports import Process, Received
 from harness.worker.processing import Unreadable
 from harness.worker.shedding import Outlived
@@ -270,6 +270,28 @@ async def test_queue_that_cannot_be_read_is_asked_again(monkeypatch: pytest.Monk
     queue = FakeQueue(message("saga-1"), poll_errors=[Indefinite("no answer"), aws_error("Throttled")])
     await run_until_seen(queue, Recorder(), 1)
     assert queue.deleted() == ["receipt-saga-1"]
+
+
+async def test_nothing_more_is_received_while_very_many_acknowledgements_are_unanswered() -> None:
+    answered = asyncio.Event()
+
+    async def slowly(parameters: Parameters) -> dict[str, Any]:
+        await answered.wait()
+        return {}
+
+    batches = 2 * consumer.MAX_ACKNOWLEDGING
+    queue, process = FakeQueue(*(message(f"saga-{n}") for n in range(RECEIVE_BATCH * batches))), Recorder()
+    queue.gateway._answers["DeleteMessageBatch"] = slowly
+    stopping = asyncio.Event()
+    running = asyncio.create_task(consuming(queue.gateway, process, concurrency=RECEIVE_BATCH).run(stopping))
+    await process.has_seen(RECEIVE_BATCH * consumer.MAX_ACKNOWLEDGING)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(process.seen) == RECEIVE_BATCH * consumer.MAX_ACKNOWLEDGING
+    answered.set()
+    await process.has_seen(RECEIVE_BATCH * batches)
+    stopping.set()
+    await running
 
 
 async def test_acknowledgement_that_is_lost_is_no_reason_to_stop() -> None:

@@ -105,6 +105,7 @@ async def test_step_is_recorded_counted_and_answered(bench: Bench) -> None:
     assert row.took_ms >= 0
     assert bench.connection.replies == [("charge", Reply(result="done"))]
     assert bench.counted("sagastorm_step_attempts_total", participant="payment", step="charge", result="done") == 1
+    assert bench.counted("sagastorm_step_duration_seconds_count", participant="payment", step="charge") == 1
 
 
 async def test_refusal_is_recorded_with_its_reason(bench: Bench) -> None:

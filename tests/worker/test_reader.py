@@ -72,6 +72,20 @@ def test_copy_that_a_fault_made_counts_in_no_layer() -> None:
     assert bench.tries("stepfunctions") == (None, None)
 
 
+def test_copy_that_the_queue_delivers_again_is_a_retry_of_the_queue_s() -> None:
+    bench = Bench(FakeConnection())
+    bench.read("payment", "body", 2, is_copy=True)
+    assert bench.tries("delivery") == (1, 1)
+
+
+def test_poison_that_the_queue_delivers_again_and_again_shows_as_retries() -> None:
+    bench = Bench(FakeConnection(error=msgspec.DecodeError("no JSON")))
+    for receives in (1, 2, 3):
+        with pytest.raises(Unreadable):
+            bench.read("payment", "body", receives, is_copy=True)
+    assert bench.tries("delivery") == (2, 2)
+
+
 @pytest.mark.parametrize("error", [msgspec.DecodeError("no JSON"), msgspec.ValidationError("no"), KeyError("event")])
 def test_message_that_asks_for_nothing_known_is_unreadable(error: Exception) -> None:
     with pytest.raises(Unreadable):
@@ -83,7 +97,7 @@ def test_message_that_is_too_large_is_not_even_looked_at() -> None:
     assert bench.read("payment", "x" * MAX_BODY_CHARACTERS, 1)
     with pytest.raises(Unreadable, match="65537 characters"):
         bench.read("payment", "x" * (MAX_BODY_CHARACTERS + 1), 1)
-    assert bench.tries("delivery") == (1, None)
+    assert bench.tries("delivery") == (1, 0)
 
 
 def test_deliveries_are_counted_and_those_beyond_the_first_are_retries() -> None:
@@ -105,4 +119,4 @@ def test_commands_are_counted_once_however_often_they_are_delivered() -> None:
 def test_first_command_is_no_retry() -> None:
     bench = Bench(FakeConnection(retry=0))
     bench.read("payment", "body", 1)
-    assert bench.tries("stepfunctions") == (1, None)
+    assert bench.tries("stepfunctions") == (1, 0)

@@ -127,6 +127,8 @@ class _Expression:
     """A path, or calls of intrinsic functions, which may stand in each other."""
 
     def __init__(self, text: str, data: Any, context: Any) -> None:
+        if text.count("States.") > 10:
+            raise ValueError(f"more than ten intrinsic functions in one field: {text}")
         self._text = text
         self._place = 0
         self._data = data

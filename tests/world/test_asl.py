@@ -42,6 +42,13 @@ def test_expression_that_is_not_understood_is_refused(expression: str) -> None:
         asl.resolve({"v.$": expression}, {"n": 2}, CONTEXT)
 
 
+def test_no_more_than_ten_functions_may_stand_in_one_field() -> None:
+    nested = "States.MathAdd(1, " * 10 + "0" + ")" * 10
+    assert asl.resolve({"v.$": nested}, {}, CONTEXT) == {"v": 10}
+    with pytest.raises(ValueError, match="more than ten"):
+        asl.resolve({"v.$": f"States.MathAdd(1, {nested})"}, {}, CONTEXT)
+
+
 def test_path_that_leads_to_nothing_is_an_error() -> None:
     with pytest.raises(KeyError):
         asl.resolve({"v.$": "$.failure"}, {}, CONTEXT)
