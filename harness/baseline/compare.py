@@ -85,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Compared:
-    """All figures, and whether the machines are alike: if not, it is advisory, and never fails."""
+    """All figures, and whether the machines are alike: if not, figures are advisory, and nothing follows from them."""
 
     report: Report
     baseline: Baseline
@@ -95,19 +95,17 @@ class Compared:
 
     @property
     def advisory(self) -> bool:
-        """Nothing follows from it."""
+        """Nothing follows from the figures."""
         return bool(self.unlike)
 
     @property
     def exit_code(self) -> int:
-        """1 for a run that failed or a figure that got worse, 3 for what is not known, 0 otherwise or if it is advisory."""
-        if self.advisory:
-            return EXIT_PASS
+        """1 for a run that failed or a figure that got worse, 3 for what is not known, 0 otherwise. Advisory figures decide nothing."""
         verdict = self.report.judgement.verdict
-        changes = {row.change for row in self.rows}
+        changes = set() if self.advisory else {row.change for row in self.rows}
         if verdict is RunVerdict.FAIL or Change.WORSE in changes:
             return EXIT_FAIL
-        if verdict is RunVerdict.INCONCLUSIVE or Change.UNKNOWN in changes:
+        if verdict is RunVerdict.INCONCLUSIVE or Change.UNKNOWN in changes or not self.rows:
             return EXIT_INCONCLUSIVE
         return EXIT_PASS
 

@@ -9,11 +9,20 @@ import msgspec
 
 from harness import registry
 from harness.core.errors import UsageError
-from harness.core.verdict import RunVerdict
+from harness.core.verdict import RunVerdict, Verdict
 from harness.gate.cases import CaseRuns, Turn
 from harness.gate.expression import holds, told, told_value
 from harness.gate.invariants import instrument_problems
-from harness.gate.metrics import ANOMALIES, COMPENSATED_UNREFUSED, FAULTS, in_window, observed, refusals_of
+from harness.gate.metrics import (
+    ANOMALIES,
+    COMPENSATED_UNREFUSED,
+    FAULTS,
+    METRICS,
+    in_window,
+    observed,
+    refusals_of,
+    survivors_only,
+)
 from harness.gate.model import Finding, Gate, Witness
 from harness.report.faults import fired
 from harness.report.figures import Figure, Missing
@@ -34,14 +43,14 @@ def judge(gate: Gate, runs: CaseRuns) -> Finding:
     finding = Finding(gate=gate, case=runs.case, outcome=RunVerdict.INCONCLUSIVE, why="", observed=value, samples=ended)
     if problems := instrument_problems(runs.turns):
         return _because(finding, f"The instrument did not keep up. {problems[0].says or problems[0].rule}")
-    if missing and missing.longer_than_s is not None:
-        return _never(finding, missing)
     if missing:
-        return _because(finding, f"Not measured: {missing.why}.")
+        return _unmeasured(finding, missing, turns)
     if ended < gate.min_samples:
         return _because(finding, f"{ended} sagas ended, {gate.min_samples} are needed.")
     assert value is not None
     good = holds(gate, value)
+    if good and (lost := survivors_only(gate.metric, [turn.data for turn in turns])):
+        return _because(finding, f"{lost}.")
     why = f"{told_value(gate, value)} {'is' if good else 'is not'} {told(gate)}."
     outcome = RunVerdict.PASS if good else RunVerdict.FAIL
     return msgspec.structs.replace(
@@ -70,10 +79,11 @@ def _of_run(path: str, report: Report, turns: Sequence[Turn]) -> Figure:
         strikes = fired(report.data, turns[0].data.block.topology)[path.removeprefix(FAULTS)]
         return Missing("the fault has nothing to strike in this topology") if strikes is None else float(strikes)
     if path.startswith(ANOMALIES):
-        if any(turn.audit is None for turn in turns):
-            return Missing("a block was not audited")
+        name = path.removeprefix(ANOMALIES)
+        if any(turn.audit is None or turn.audit.checks.get(name) in (None, Verdict.UNKNOWN) for turn in turns):
+            return Missing("the audit cannot tell in every block")
         numbers = {turn.data.block.block for turn in turns}
-        return float(anomalies(numbers, report.audits).get(path.removeprefix(ANOMALIES), 0))
+        return float(anomalies(numbers, report.audits).get(name, 0))
     return observed(path, report.run, [turn.data for turn in turns], report.audits)
 
 
@@ -107,6 +117,20 @@ def _undone(turns: Sequence[Turn]) -> Witness | None:
 
 def _because(finding: Finding, why: str) -> Finding:
     return msgspec.structs.replace(finding, why=why)
+
+
+def _unmeasured(finding: Finding, missing: Missing, turns: Sequence[Turn]) -> Finding:
+    """Of what no further block makes smaller, one block can be enough to break a limit."""
+    gate = finding.gate
+    if gate.metric not in METRICS or METRICS[gate.metric].grows:
+        parts = [pooled(gate.metric, [turn]) for turn in turns]
+        worst = max((part for part in parts if not isinstance(part, Missing)), default=0.0)
+        if not holds(gate, worst) and not holds(gate, math.inf):
+            why = f"{told_value(gate, worst)} in one block alone is not {told(gate)}; of all: {missing.why}."
+            return msgspec.structs.replace(finding, outcome=RunVerdict.FAIL, observed=worst, why=why)
+    if missing.longer_than_s is not None:
+        return _never(finding, missing)
+    return _because(finding, f"Not measured: {missing.why}.")
 
 
 def _never(finding: Finding, missing: Missing) -> Finding:

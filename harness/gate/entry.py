@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,11 +18,16 @@ TEXTS: Final = ("name", "metric", "limit", "tolerance", "against", "topology", "
 FIELDS: Final = (*TEXTS, "min_samples")
 
 
+def fields_of(expression: str) -> dict[str, str]:
+    """``completion_ms.p99 < 800 ms`` as the fields of a ``[[gate]]``, with or without spaces."""
+    metric = re.split(r"[\s<>=]", expression.strip(), maxsplit=1)[0]
+    return {"metric": metric, "limit": expression.strip().removeprefix(metric).strip()}
+
+
 def gate_of(expression: str, **fields: Any) -> Gate:
-    """``completion_ms.p99 < 800 ms`` as a gate; ``fields`` are further ones of a ``[[gate]]``. Raises ``UsageError``."""
-    metric, _, limit = expression.strip().partition(" ")
+    """An expression as a gate; ``fields`` are further ones of a ``[[gate]]``. Raises ``UsageError``."""
     problems: list[Problem] = []
-    gate = gate_from({"metric": metric, "limit": limit, **fields}, expression, problems)
+    gate = gate_from(fields_of(expression) | fields, expression, problems)
     if gate is None:
         raise UsageError(problems)
     return gate
@@ -59,12 +65,13 @@ class _Entry:
 
     def gate(self) -> Gate | None:
         """What the fields say; ``None`` where the metric is not known, without which the rest cannot be read."""
-        metric = metric_of(self._fields["metric"], load_checks())
+        found = metric_of(self._fields["metric"], load_checks())
+        metric = found if isinstance(found, Metric) else None
         self._names()
-        if not isinstance(metric, Metric):
-            self._refuse("metric", metric)
-            return None
         window, against = self._window(metric), self._against(metric)
+        if metric is None:
+            self._refuse("metric", str(found))
+            return None
         limit = self._limit(metric, relative="against" in self._fields)
         if self.problems or limit is None:
             return None
@@ -92,13 +99,13 @@ class _Entry:
             if field in self._fields and self._fields[field] not in registry.names(field):
                 self._refuse(field, f"one of: {', '.join(registry.names(field))}")
 
-    def _window(self, metric: Metric) -> Window | None:
+    def _window(self, metric: Metric | None) -> Window | None:
         given = self._fields.get("window")
         if given is None:
             return None
         if given not in list(Window):
             self._refuse("window", f"one of: {', '.join(Window)}")
-        elif not metric.by_arrival:
+        elif metric and not metric.by_arrival:
             paths = ", ".join(path for path, each in METRICS.items() if each.by_arrival)
             self._refuse("window", f"{metric.path} is not made of single sagas; with a window, one of: {paths}")
         else:
@@ -117,7 +124,7 @@ class _Entry:
         self._refuse(field, found)
         return None
 
-    def _against(self, metric: Metric) -> str | None:
+    def _against(self, metric: Metric | None) -> str | None:
         given: str | None = self._fields.get("against")
         if given is None:
             return None
@@ -133,7 +140,7 @@ class _Entry:
             self._mitigations(name)
         elif kind != BASE:
             self._refuse("against", f"{BASE}, {TOPOLOGY}NAME or {MITIGATIONS}NAME=VALUE,…")
-        if metric.path.startswith(("anomalies.", "faults.")):
+        if metric and metric.path.startswith(("anomalies.", "faults.")):
             self._refuse("against", f"{metric.path} is a fact and no estimate; give it a limit of its own")
         return given
 

@@ -60,7 +60,10 @@ def parse_limit(text: str, metric: Metric, *, relative: bool) -> Limit | str:
     scales = {POINTS: 0.01} if quantity is Quantity.DIFFERENCE and metric.unit == "%" else SCALES[metric.unit]
     if unit not in scales:
         return f"{metric.path} is {_measured_in(scales)}; such as {_example(metric, relative=relative)}"
-    return Limit(quantity, sign, number * scales[unit], metric.unit)
+    limit = number * scales[unit]
+    if quantity is Quantity.VALUE and (limit < 0 or (metric.unit == "%" and limit > 1)):
+        return f"{'from 0 to 100 %' if metric.unit == '%' else 'not below 0'}: beyond that it is always, or never, kept"
+    return Limit(quantity, sign, limit, metric.unit)
 
 
 def parse_tolerance(text: str, metric: Metric) -> Limit | str:

@@ -16,7 +16,8 @@ from harness.core.saga import Command, Saga, WorkloadPlan
 from harness.gate.model import Window
 from harness.history.run_file import RunFile
 from harness.report.figures import NO_BLOCK, NO_END, Figure, Missing
-from harness.report.metrics import COUNTS, FIGURES, figure
+from harness.report.judge import UNSERVED_LIMIT
+from harness.report.metrics import COUNTS, FIGURES, RECOVERY, figure
 from harness.report.quantiles import QUANTILES, samples_needed
 from harness.report.run_data import BlockData
 from harness.report.timeline import storm_span_s
@@ -31,19 +32,26 @@ REQUESTS_TRIED = 100
 @dataclass(frozen=True)
 class Metric:
     """``less_is_worse``: a goodput, say. ``by_arrival``: it is made of sagas alone, so that a window can be cut out of it.
-    ``needs``: ended sagas without which it says nothing. ``compared``: what :mod:`harness.report.compare` calls it."""
+    ``needs``: ended sagas without which it says nothing. ``grows``: no further block can make it smaller. ``compared``: what
+    :mod:`harness.report.compare` calls it."""
 
     path: str
     unit: str = ""
     less_is_worse: bool = False
     by_arrival: bool = False
     needs: int = 1
+    grows: bool = False
     compared: str | None = None
 
 
 _UNITS: Final = (("_per_s", "/s"), ("_ms", "ms"), ("_ms_per_saga", "ms"), ("_s", "s"), ("_rate", "%"))
 """Names end in their unit, so that a new figure has one here at once."""
 _FACTORS: Final = ("retry_amplification", "amplification_peak")
+_GROWS: Final = frozenset(
+    {*COUNTS, *RECOVERY, "amplification_peak", "peak_backlog", "peak_oldest_s", "duplicates.delivered"}
+    | {"duplicates.suppressed", "dead_letters", "sweeper_repairs", "sweeper_expired", "breaker_openings"}
+)
+"""Sums over blocks, and figures of the worst of them."""
 
 
 def _unit(path: str) -> str:
@@ -71,6 +79,7 @@ def _metrics() -> dict[str, Metric]:
             less_is_worse=path in less_is_worse,
             by_arrival=path in by_arrival,
             needs=needs.get(path, 1),
+            grows=path in _GROWS,
             compared=compared.get(path),
         )
         for path in (*FIGURES, COMPENSATED_UNREFUSED)
@@ -86,10 +95,10 @@ def metric_of(path: str, anomalies: Collection[str]) -> Metric | str:
     if path in METRICS:
         return METRICS[path]
     if path.startswith(FAULTS) and len(path) > len(FAULTS):
-        return Metric(path, less_is_worse=True)
+        return Metric(path, less_is_worse=True, grows=True)
     known = [*METRICS, *(ANOMALIES + name for name in anomalies)]
     if path in known:
-        return Metric(path)
+        return Metric(path, grows=True)
     near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
     below = [name for name in known if name.startswith(f"{path}.")]
     if below:
@@ -135,6 +144,18 @@ def observed(path: str, run: RunFile, blocks: Sequence[BlockData], audits: Seque
     if path == COMPENSATED_UNREFUSED:
         return compensated_unrefused_rate(blocks, run.settings.saga)
     return figure(run, path, blocks, audits)
+
+
+def survivors_only(path: str, blocks: Sequence[BlockData]) -> str | None:
+    """Why a figure of ended sagas is none of all: more than :data:`.judge.UNSERVED_LIMIT` of them, the slowest, never ended."""
+    if path not in METRICS or METRICS[path].needs == 1:
+        return None
+    lost, ended = (
+        sum(map(len, rows)) for rows in zip(*((data.unresolved, data.ended) for data in blocks), strict=True)
+    )
+    if lost <= UNSERVED_LIMIT * (lost + ended):
+        return None
+    return f"{lost} of {lost + ended} sagas have no known end, and it is of the others only"
 
 
 def compensated_unrefused_rate(blocks: Sequence[BlockData], saga: str) -> Figure:

@@ -23,10 +23,14 @@ def reference(gate: Gate, case: Case) -> Case | None:
 
 
 def judged(gates: Gates, cases: Iterable[Case]) -> list[Case]:
-    """The cases that are judged. Those with the mitigations of an ``against`` are there to be held against: with a mitigation
-    removed, it is no surprise that something breaks."""
-    others = {_mitigations(gate.against) for gate in gates.gates if (gate.against or "").startswith(MITIGATIONS)}
-    return [case for case in cases if case.mitigations not in others]
+    """The cases that are judged. Those of runs that a gate holds others against, as a mitigation was removed, are there for that:
+    it is no surprise that something breaks, in whichever topology."""
+    known = list(cases)
+    removed = [gate for gate in gates.gates if (gate.against or "").startswith(MITIGATIONS)]
+    others = {
+        (case.saga, case.storm, _mitigations(gate.against)) for gate in removed for case in known if asks(gate, case)
+    }
+    return [case for case in known if (case.saga, case.storm, case.mitigations) not in others]
 
 
 def asks(gate: Gate, case: Case) -> bool:

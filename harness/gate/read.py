@@ -15,6 +15,7 @@ from harness.gate.model import Gate, Gates
 TABLES: Final = ("invariants", "gate", "check")
 """``check`` is the matrix of ``sagastorm check``, which reads it itself."""
 PYPROJECT: Final = "pyproject.toml"
+_SECTION: Final = ("tool", "sagastorm", "gates")
 
 
 def read_gates(source: Path | Mapping[str, Any]) -> Gates:
@@ -78,10 +79,15 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _section(table: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    section: Any = table
-    for name in ("tool", "sagastorm", "gates"):
-        section = section.get(name) if isinstance(section, Mapping) else None
-    return section if isinstance(section, Mapping) else None
+    for depth, name in enumerate(_SECTION, 1):
+        below = table.get(name)
+        if below is None:
+            return None
+        if not isinstance(below, Mapping):
+            valid = f"a table; each gate is under [[{'.'.join(_SECTION)}.gate]]"
+            raise UsageError([Problem(f"{PYPROJECT}: {'.'.join(_SECTION[:depth])}", below, valid)])
+        table = below
+    return table
 
 
 def _invariants(table: Any, source: str, problems: list[Problem]) -> tuple[list[Gate], tuple[str, ...]]:

@@ -3,8 +3,8 @@ mitigation on and off.
 
 The rule. The interval of the ratio (or difference) covers 95 % and is the wider, at each end, of two: the paired bootstrap
 over slices of arrivals, which knows how sagas of one block vary, and Student's over the pairs, which knows how blocks vary
-from turn to turn (on a shared machine often more). *Fail*: it lies wholly beyond the tolerance. *Pass*: it lies wholly within;
-or it does not, and the check was fine enough (:data:`BLIND`); what could not be excluded is then said. *Inconclusive*: any other.
+from turn to turn (on a shared machine often more). *Fail*: it lies wholly beyond the tolerance. *Pass*: it lies wholly within; or
+what was observed does, and the check was fine enough (:data:`BLIND`); what could not be excluded is then said. *Inconclusive*: any other.
 A gate that called every interval that is not wholly within "inconclusive" would do so in most checks of an unchanged build.
 """
 
@@ -18,18 +18,19 @@ from typing import Final
 
 import msgspec
 
-from harness.ablation.change import student
+from harness.ablation.change import NO_SPREAD, student
 from harness.core.verdict import RunVerdict
 from harness.gate.cases import CaseRuns, Turn
 from harness.gate.expression import holds, told, told_value
 from harness.gate.invariants import instrument_problems
-from harness.gate.metrics import METRICS, in_window, observed
+from harness.gate.metrics import METRICS, in_window, observed, survivors_only
 from harness.gate.model import Finding, Gate, Quantity
 from harness.report.compare import CONFIDENCE, Difference, Interval, compare_pairs, matched
 from harness.report.costs import machine_load
-from harness.report.figures import Missing
+from harness.report.figures import Figure, Missing
 from harness.report.judge import FOREIGN_DIFFERENCE_LIMIT
 from harness.report.metrics import falsified
+from harness.report.run_data import CPU
 
 MIN_PAIRS: Final = 3
 """Student's interval of two pairs is so wide (12.7 standard errors) that no difference below a factor is ever beyond it.
@@ -62,9 +63,18 @@ def judge(gate: Gate, runs: CaseRuns, against: CaseRuns) -> Finding:
     if len(whole) < needed:
         more = f", {left_out} left out as others used more of the machine in one of the two" if left_out else ""
         return _because(finding, f"{len(whole)} pairs of blocks met the same arrivals{more}; {needed} are needed.")
+    if not _took_turns(whole):
+        return _because(finding, "All of one side was measured before any of the other: another hour explains as much.")
     if ended < gate.min_samples:
         return _because(finding, f"{ended} sagas ended on one side, {gate.min_samples} are needed.")
-    return _decided(finding, _by_pair(gate, whole), found)
+    # Without the slowest, what it is held against looks too good for any verdict, and what is judged too good for a pass.
+    lost_base, lost_own = (
+        survivors_only(gate.metric, [turn.data for turn in side]) for side in zip(*whole, strict=True)
+    )
+    decided = _decided(finding, _by_pair(gate, whole), found)
+    if lost_base or (lost_own and decided.outcome is RunVerdict.PASS):
+        return _because(decided, f"{lost_base or lost_own}.")
+    return decided
 
 
 def _pairs(gate: Gate, runs: CaseRuns, against: CaseRuns) -> list[Pair]:
@@ -100,7 +110,15 @@ def _same_machine(pairs: Sequence[Pair]) -> tuple[list[Pair], int]:
     return kept, len(pairs) - len(kept)
 
 
+def _took_turns(pairs: Sequence[Pair]) -> bool:
+    """Whether neither side was measured wholly before the other."""
+    base, own = ({pair[side].report.run.started_at for pair in pairs} for side in (0, 1))
+    return max(base) >= min(own) and max(own) >= min(base)
+
+
 def _foreign_apart(pair: Pair) -> float:
+    if not all(turn.data.of_kind(CPU, "backend") for turn in pair):
+        return 0.0  # a backend that is not in sight would pass for others, and a build that asks more of it be left out
     loads = [machine_load(turn.data, turn.report.data.cores) for turn in pair]
     foreign = [load.foreign for load in loads if load is not None]
     return max(foreign) - min(foreign) if len(foreign) > 1 else 0.0
@@ -122,22 +140,35 @@ def _difference(gate: Gate, pairs: Sequence[Pair]) -> Difference | None:
     return compare_pairs("against", "judged", blocks, own.settings.seed, withheld, "sides").of(name)
 
 
-def _by_pair(gate: Gate, pairs: Sequence[Pair]) -> list[tuple[float, float]] | Missing:
+def _by_pair(gate: Gate, pairs: Sequence[Pair]) -> list[tuple[Figure, Figure]]:
     """The figure of both blocks of each pair."""
-    values: list[tuple[float, float]] = []
-    for pair in pairs:
-        one = [observed(gate.metric, turn.report.run, [turn.data], turn.report.audits) for turn in pair]
-        numbers = [figure for figure in one if not isinstance(figure, Missing)]
-        if len(numbers) < 2:
-            return next(figure for figure in one if isinstance(figure, Missing))
-        values.append((numbers[0], numbers[1]))
-    return values
+
+    def of(turn: Turn) -> Figure:
+        return observed(gate.metric, turn.report.run, [turn.data], turn.report.audits)
+
+    return [(of(base), of(own)) for base, own in pairs]
 
 
-def _decided(finding: Finding, values: list[tuple[float, float]] | Missing, found: Difference | None) -> Finding:
-    if isinstance(values, Missing):
-        return _because(finding, f"Not measured: {values.why}.")
+def _never(gate: Gate, base: Figure, own: Figure) -> bool:
+    """What it is held against got over it; this did not, though it was watched for longer than the limit allows."""
+    if isinstance(base, Missing) or not isinstance(own, Missing) or own.longer_than_s is None:
+        return False
+    if gate.quantity is Quantity.RATIO:
+        at_least = own.longer_than_s / base if base else math.inf
+    else:
+        at_least = own.longer_than_s - base
+    return not holds(gate, at_least) and not holds(gate, math.inf)
+
+
+def _decided(finding: Finding, figures: list[tuple[Figure, Figure]], found: Difference | None) -> Finding:
     gate = finding.gate
+    values = [(base, own) for base, own in figures if not isinstance(base, Missing) and not isinstance(own, Missing)]
+    if len(values) < len(figures):
+        missing = next(figure for pair in figures for figure in pair if isinstance(figure, Missing))
+        if all(_never(gate, *pair) for pair in figures):
+            why = f"What it is held against recovered in each of {len(figures)} pairs, and this in none: {missing.why}."
+            return _because(finding, why, RunVerdict.FAIL)
+        return _because(finding, f"Not measured: {missing.why}.")
     is_ratio = gate.quantity is Quantity.RATIO
     if is_ratio and any(base <= 0 or own <= 0 for base, own in values):
         if any(base != own for base, own in values):
@@ -155,7 +186,12 @@ def _decided(finding: Finding, values: list[tuple[float, float]] | Missing, foun
         bounds = (math.log(drawn.low), math.log(drawn.high)) if is_ratio else (drawn.low, drawn.high)
         amount = math.log(measured) if is_ratio else measured
         low, high = min(low, bounds[0], amount), max(high, bounds[1], amount)
-    return _against_limit(finding, amount, low, high, fmean(base for base, _ in values))
+    decided = _against_limit(finding, amount, low, high, fmean(base for base, _ in values))
+    is_fact = all(base == 0 < own for base, own in values)
+    if decided.outcome is RunVerdict.FAIL and low == high and not is_fact:
+        # What is counted by the message or the second agrees by chance.
+        return _because(decided, f"{told_value(gate, decided.observed)}: {NO_SPREAD}.")
+    return decided
 
 
 def _against_limit(finding: Finding, amount: float, low: float, high: float, base: float) -> Finding:
@@ -201,7 +237,7 @@ def _verdict(finding: Finding, best: float, worst: float, *, coarse: bool) -> Fi
         return _because(finding, f"{measured}: wholly beyond {told(gate)}.", RunVerdict.FAIL)
     if holds(gate, worst):
         return _because(finding, f"{measured}: wholly within {told(gate)}.", RunVerdict.PASS)
-    if coarse:
+    if coarse or not holds(gate, finding.observed or 0.0):
         why = f"{measured}: it may be beyond {told(gate)}; nine times of ten, no less than {detects} would have been found."
         return _because(finding, why)
     why = (

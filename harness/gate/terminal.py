@@ -26,7 +26,8 @@ def print_gates(console: Console, report: GateReport) -> None:
         console.print()
         console.print(_table(rows))
     if report.left_out:
-        console.print(Text(plain(f"\nLeft out by name: {', '.join(report.left_out)}")))
+        console.print()
+        console.print(Text(plain(f"Left out by name: {', '.join(report.left_out)}")))
 
 
 def _print_finding(console: Console, finding: Finding) -> None:

@@ -18,6 +18,7 @@ from harness import registry
 from harness.cli import options
 from harness.core.errors import Problem, UsageError
 from harness.gate.cases import cases_of
+from harness.gate.entry import fields_of
 from harness.gate.model import Case, Gates
 from harness.gate.reach import refuse_idle
 from harness.gate.read import gates_of
@@ -114,10 +115,7 @@ def _listed(gates: Any) -> Iterable[Any]:
 
 def _gate(given: Any) -> Any:
     """``"completion_ms.p99 < 800 ms"`` as a table of ``gates.toml``; a table is one already."""
-    if not isinstance(given, str):
-        return given
-    metric, _, limit = given.strip().partition(" ")
-    return {"metric": metric, "limit": limit.strip()}
+    return fields_of(given) if isinstance(given, str) else given
 
 
 def _cases(settings: RunSettings) -> list[Case]:

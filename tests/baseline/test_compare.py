@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from harness.baseline.compare import Change, Compared, Row, compare
-from harness.baseline.spread import MIN_RUNS
+from harness.baseline.compare import FALSE_ALARMS, Change, Compared, Row, compare
+from harness.baseline.spread import MIN_RUNS, expected
 from harness.baseline.store import Baseline, save
 from harness.baseline.terminal import print_compared
 from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS, UsageError
@@ -51,6 +51,13 @@ def test_one_more_run_of_the_same_build_is_within_the_spread(data: RunData, base
     assert {each.n for each in compared.rows} == {6}
 
 
+def test_of_many_figures_one_that_is_a_little_beyond_is_chance(data: RunData, baselines: list[Baseline]) -> None:
+    slow = row(compare(reported(data, "new", 1.08), baselines, "main"), "completion_ms.p50")
+    kept = [run.figures["orchestrated"]["completion_ms.p50"] or 0.0 for run in baselines[0].runs]
+    assert slow.observed is not None and slow.observed > expected(kept, FALSE_ALARMS, 0.0, ratio=True).high
+    assert slow.change is Change.NONE
+
+
 def test_a_slowdown_beyond_the_spread_is_worse_and_fails(data: RunData, baselines: list[Baseline]) -> None:
     compared = compare(reported(data, "new", 1.3), baselines, "main")
     slow = row(compared, "completion_ms.p50")
@@ -80,7 +87,7 @@ def test_on_an_unlike_machine_it_is_advisory_says_why_and_fails_nothing(
     data: RunData, baselines: list[Baseline]
 ) -> None:
     machine = data.run.machine | {"cores": 16}
-    compared = compare(reported(data, "new", 3.0, {0: [CHARGED_TWICE]}, machine=machine), baselines, "main")
+    compared = compare(reported(data, "new", 3.0, machine=machine), baselines, "main")
     assert compared.advisory
     assert compared.exit_code == EXIT_PASS
     text = printed(compared)
@@ -88,6 +95,19 @@ def test_on_an_unlike_machine_it_is_advisory_says_why_and_fails_nothing(
     assert "machine: here Linux, synthetic, 16, 24 GiB; there Linux, synthetic, 2, 24 GiB" in text
     assert "WORSE" not in text
     assert re.search(r"completion_ms.p50 .* 2\.9[89]x", text)
+
+
+def test_an_unlike_machine_excuses_no_run_that_failed_by_itself(data: RunData, baselines: list[Baseline]) -> None:
+    machine = data.run.machine | {"cores": 16}
+    broken = compare(reported(data, "new", 1.0, {0: [CHARGED_TWICE]}, machine=machine), baselines, "main")
+    assert (broken.advisory, broken.exit_code) == (True, EXIT_FAIL)
+    unsure = compare(reported(undrained(data), "new", machine=machine), baselines, "main")
+    assert unsure.exit_code == EXIT_INCONCLUSIVE
+
+
+def test_a_baseline_without_any_figure_is_no_pass(data: RunData, baselines: list[Baseline]) -> None:
+    empty = [msgspec.structs.replace(each, runs=()) for each in baselines]
+    assert compare(reported(data, "new"), empty, "main").exit_code == EXIT_INCONCLUSIVE
 
 
 def test_of_several_machines_the_like_one_is_taken_and_else_the_least_unlike(

@@ -26,11 +26,11 @@ def test_half_of_all_values_lie_below_nothing() -> None:
 def test_of_unchanged_values_as_many_lie_beyond_as_are_said_to(alpha: float) -> None:
     chance = random.Random(1)
     beyond = 0
-    for _ in range(2000):
+    for _ in range(10_000):
         *values, one_more = [chance.lognormvariate(4.0, 0.1) for _ in range(7)]
         interval = expected(values, alpha, 0.0, ratio=True)
         beyond += not interval.holds(one_more)
-    assert beyond / 2000 == pytest.approx(alpha, abs=0.02)
+    assert beyond / 10_000 == pytest.approx(alpha, abs=0.008)
 
 
 def test_times_are_expected_by_factors_and_shares_by_differences() -> None:

@@ -65,7 +65,9 @@ def run(
 ) -> Report:
     """A run of these blocks, judged; all that the auditor knows is valid but for ``anomalies``, by block."""
     data = small.run(*blocks, storm=storm, mitigations=Mitigations(**(mitigations or {})), **settings)
-    named = msgspec.structs.replace(data.run, run_id=run_id, started_at=f"2026-11-01T09:00:00Z {run_id}")
+    # own-1 and base-1 follow own-0 and base-0: the sides took turns.
+    turn = "-".join(reversed(run_id.split("-")))
+    named = msgspec.structs.replace(data.run, run_id=run_id, started_at=f"2026-11-01T09:00:00Z {turn}")
     audits = [_audit(each, (anomalies or {}).get(each.block.block, [])) for each in data.blocks]
     return make_report(type(data)(named, data.blocks), audits)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.core.verdict import RunVerdict
+from harness.core.verdict import RunVerdict, Verdict
 from harness.gate.judge import judge_gates
 from harness.gate.metrics import METRICS, refusals_of
 from harness.gate.model import Finding
@@ -97,6 +97,33 @@ def test_a_figure_that_was_not_measured_is_no_pass() -> None:
     blind = run(block(dead_letters=None))
     found = asked("dead_letters == 0", blind)
     assert (found.outcome, found.observed) == (INCONCLUSIVE, None)
+
+
+def two_blocks(*, dead_letters: int) -> Report:
+    """One with so many dead letters, one of which they could not be read."""
+    blocks = block(dead_letters=dead_letters), block(1, round=1, dead_letters=None)
+    return run(*blocks, topologies=("orchestrated",), interleave="AA")
+
+
+def test_what_one_block_breaks_is_not_hidden_by_another_that_was_not_measured() -> None:
+    found = asked("dead_letters <= 5", two_blocks(dead_letters=9))
+    assert (found.outcome, found.observed) == (FAIL, 9.0)
+    assert asked("dead_letters <= 5", two_blocks(dead_letters=3)).outcome is INCONCLUSIVE
+    assert asked("dead_letters >= 5", two_blocks(dead_letters=3)).outcome is INCONCLUSIVE
+
+
+def test_anomalies_of_which_the_audit_cannot_tell_are_not_none() -> None:
+    report = run(block())
+    assert asked("anomalies.effect-missing <= 3", report).outcome is PASS
+    report.audits[0].checks["effect-missing"] = Verdict.UNKNOWN
+    assert asked("anomalies.effect-missing <= 3", report).outcome is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [("< 1 s", INCONCLUSIVE), ("< 1 ms", FAIL)])
+def test_a_quantile_of_survivors_is_no_pass(limit: str, outcome: RunVerdict) -> None:
+    rows = [small.saga(n, n / 6, None if n < 5 else 200.0) for n in range(120)]
+    assert asked(f"completion_ms.p50 {limit}", run(block(rows=rows))).outcome is outcome
+    assert asked("completion_ms.p50 < 1 s", run(block(rows=rows[4:]))).outcome is PASS
 
 
 def test_a_topology_of_which_nothing_ran_to_its_end_is_no_pass() -> None:

@@ -82,6 +82,17 @@ def test_what_cannot_be_judged_is_bad_input_and_nothing_is_written(
     assert not (project / "out").exists()
 
 
+def test_a_file_in_the_place_of_the_folder_is_bad_input_before_anything_is_judged(
+    runs: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "out").write_text("mine")
+    assert sagastorm(monkeypatch, "gate", "one", "--no-base", "--runs", runs, "--out", "out") == EXIT_USAGE
+    told = capsys.readouterr()
+    assert "--out: 'out' is not valid; a folder" in told.err
+    assert told.out == ""
+    assert (project / "out").read_text() == "mine"
+
+
 def test_actions_is_told(
     runs: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

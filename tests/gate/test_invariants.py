@@ -81,6 +81,8 @@ def test_work_that_is_left_when_the_drain_limit_passes_fails(drained: bool | Non
 
 
 def test_what_a_saturated_instrument_leaves_undone_is_nobodys_fault() -> None:
+    late_and_lost = [*(small.saga(n, n / 10, sent_s=n / 10 + 2.0) for n in range(120)), small.saga(120, 19.0, None)]
+    assert finding(run(crowded(rows=late_and_lost)), "every-saga-ended").outcome is INCONCLUSIVE
     report = run(crowded(drained=False))
     assert finding(report, "nothing-in-flight").outcome is INCONCLUSIVE
     assert finding(report, "instrument").outcome is INCONCLUSIVE

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from harness.core.errors import UsageError
+from harness.core.mitigations import Mitigations
 from harness.gate import invariants
 from harness.gate.cases import cases_of
 from harness.gate.entry import gate_of
 from harness.gate.metrics import METRICS
 from harness.gate.model import Gates, Quantity, Tier, Window
-from harness.gate.reach import refuse_idle
+from harness.gate.reach import judged, refuse_idle
 from harness.gate.read import find_gates, read_gates
 from harness.settings import RunSettings
 
@@ -40,6 +41,7 @@ def idle(gates: Gates, *, has_base: bool = False) -> str:
     ("expression", "operator", "limit", "unit"),
     [
         ("completion_ms.p99 < 800 ms", "<", 800, "ms"),
+        ("completion_ms.p99<800ms", "<", 800, "ms"),
         ("completion_ms.p99 <= 0.8 s", "<=", 800, "ms"),
         ("recovery_s < 1 min", "<", 60, "s"),
         ("compensation_rate < 12 %", "<", 0.12, "%"),
@@ -127,6 +129,8 @@ def test_all_problems_of_a_file_are_told_at_once() -> None:
         ('metric = "completion_ms.p50"\ntolerance = "10%"', "against something"),
         ('metric = "completion_ms.p50"\nlimit = "ratio < 0"\nagainst = "base"', "such as ratio < 1.10"),
         ('metric = "throughput_per_s"\ntolerance = "100%"\nagainst = "base"', "there cannot be less than none"),
+        ('metric = "completion_ms.p50"\nlimit = "> -5 ms"', "not below 0"),
+        ('metric = "compensation_rate"\nlimit = "< 500 %"', "from 0 to 100 %"),
         ('metric = "completion_ms.p50"', "either a limit"),
         ('metric = "completion_ms.p50"\nlimit = "< 1 s"\ntolerance = "5%"', "either a limit"),
         ('limit = "< 1 s"', "a path of summary.json"),
@@ -141,6 +145,12 @@ def test_all_problems_of_a_file_are_told_at_once() -> None:
 )  # fmt: skip
 def test_a_gate_that_means_nothing_is_refused_with_what_would(fields: str, valid: str) -> None:
     assert valid in refused(f"[[gate]]\n{fields}")
+
+
+def test_all_that_is_wrong_with_one_gate_is_told_at_once() -> None:
+    fields = 'metric = "completion_ms.p98"\nlimit = "< 5 ms"\nwindow = "later"\nagainst = "yesterday"\nsaga = "none"'
+    told = [line.split(": ")[2] for line in refused(f"[[gate]]\n{fields}").splitlines()]
+    assert sorted(told) == ["against", "metric", "saga", "window"]
 
 
 def test_gates_must_have_names_of_their_own() -> None:
@@ -177,6 +187,13 @@ def test_a_project_has_its_gates_in_a_file_of_their_own_or_in_pyproject(tmp_path
     assert find_gates(tmp_path).gates[-1].limit == 3
 
 
+@pytest.mark.parametrize("table", ["[[tool.sagastorm.gates]]", "[[tool.sagastorm]]", "[tool]\nsagastorm = 1"])
+def test_gates_in_a_table_of_the_wrong_form_are_not_passed_over(tmp_path: Path, table: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'{table}\nmetric = "dead_letters"\nlimit = "== 0"\n')
+    with pytest.raises(UsageError, match=r"each gate is under \[\[tool.sagastorm.gates.gate\]\]"):
+        find_gates(tmp_path)
+
+
 @pytest.mark.parametrize(("name", "content"), [("gates.toml", b"[["), ("pyproject.toml", b""), ("gates.toml", b"\xff")])
 def test_a_file_that_holds_no_gates_is_bad_input(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
@@ -201,6 +218,19 @@ def test_a_gate_that_no_run_could_be_asked_is_refused_before_any_run() -> None:
     assert "a run like it of each of: create-order, default, orchestrated" in said
     assert "a base to hold it against (--base)" in said
     assert len(said.splitlines()) == 4
+
+
+def test_only_runs_that_others_are_held_against_are_not_judged_themselves() -> None:
+    on, removed = (cases_of(RunSettings(mitigations=Mitigations(sweeper=value)), STORMY) for value in ("on", "off"))
+    gate = {"metric": "completion_ms.p50", "tolerance": "5%", "against": "mitigations:sweeper=off"}
+    assert judged(read_gates({"gate": [gate]}), [*on, *removed]) == on
+    of_one = read_gates({"gate": [gate | {"topology": "orchestrated"}]})
+    assert judged(of_one, [*on, *removed]) == on
+    elsewhere = read_gates({"gate": [gate | {"storm": "calm"}]})
+    assert judged(elsewhere, [*on, *removed]) == [*on, *removed]
+    assert judged(of_one, removed) == removed
+    with pytest.raises(UsageError, match="asked of none of"):
+        refuse_idle(of_one, removed, has_base=False)
 
 
 def test_a_window_needs_a_storm() -> None:

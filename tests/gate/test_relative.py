@@ -11,8 +11,9 @@ from harness.core.verdict import RunVerdict
 from harness.gate.judge import judge_gates
 from harness.gate.model import Finding, Gates
 from harness.gate.read import read_gates
+from harness.report.compare import compare_pairs
 from harness.report.model import Report
-from harness.report.run_data import MACHINE_CPU
+from harness.report.run_data import CPU, MACHINE_CPU
 from tests.gate.job import block, gates, pairs, run, sagas
 from tests.report import small
 
@@ -56,12 +57,30 @@ def test_blocks_that_drift_are_not_taken_for_a_slower_revision() -> None:
     assert found.interval is not None and found.interval.low < 1.0
 
 
+def test_blocks_that_disagree_prove_nothing_however_many_sagas_they_hold() -> None:
+    drift = [1.4, 1.0, 1.4, 1.0]
+    own, base = pairs(4, 1.0, drift)
+    blocks = [(left.data.blocks[0], right.data.blocks[0]) for left, right in zip(base, own, strict=True)]
+    by_sagas = compare_pairs("base", "own", blocks, 1, {}).of("completion p50").ratio_interval
+    assert by_sagas is not None and by_sagas.low > 1.05
+    found = only(against("completion_ms.p50"), own, base)
+    assert found.outcome is INCONCLUSIVE
+    assert found.interval is not None and found.interval.low < 1.0
+
+
 def test_what_cannot_be_excluded_is_said_of_a_pass() -> None:
     found = only(against("completion_ms.p50"), *pairs(6, 1.04, [1.05, 0.96, 1.03, 0.98, 1.04, 0.97]))
     assert found.outcome is PASS
     assert "could not be excluded" in found.why
     assert found.detects is not None and found.interval is not None
     assert found.detects > 1.05
+
+
+def test_what_looks_worse_than_is_allowed_is_no_pass_even_if_it_is_not_shown() -> None:
+    found = only(against("completion_ms.p50"), *pairs(6, 1.02, [1.12, 0.98, 1.1, 1.0, 1.1, 1.02]))
+    assert found.observed is not None and found.observed > 1.05
+    assert found.interval is not None and found.interval.holds(1.05)
+    assert found.outcome is INCONCLUSIVE
 
 
 def test_a_check_that_is_too_coarse_to_find_anything_is_no_pass() -> None:
@@ -86,6 +105,17 @@ def test_only_blocks_that_met_the_same_arrivals_are_paired() -> None:
     assert only(against("completion_ms.p50"), own, other_seed).pairs == 0
 
 
+def test_sides_that_did_not_take_turns_are_no_pass_and_no_fail() -> None:
+    base, own = (
+        [run(block(rows=sagas(times, turn=turn)), run_id=f"{name}{turn}") for turn in range(4)]
+        for name, times in (("base", 1.0), ("own", 1.5))
+    )
+    for first, second in ((own, base), (base, own)):
+        found = only(against("completion_ms.p50"), first, second)
+        assert (found.outcome, found.pairs) == (INCONCLUSIVE, 4)
+        assert "measured before any of the other" in found.why
+
+
 def test_a_pair_of_which_one_block_shared_the_machine_is_left_out() -> None:
     own, base = pairs(4)
     crowded = small.healthy_series(own[0].data.blocks[0].sagas)
@@ -94,6 +124,53 @@ def test_a_pair_of_which_one_block_shared_the_machine_is_left_out() -> None:
     found = only(against("completion_ms.p99"), [busy, *own[1:]], base)
     assert (found.outcome, found.pairs) == (INCONCLUSIVE, 3)
     assert "1 left out as others used more of the machine" in found.why
+
+
+def test_a_backend_that_is_not_in_sight_is_not_taken_for_others() -> None:
+    own, base = pairs(4)
+    hidden = []
+    for number, report in enumerate(own):
+        rows = report.data.blocks[0].sagas
+        series = small.healthy_series(rows)
+        series[CPU] = [track for track in series[CPU] if track.kind != "backend"]
+        series[MACHINE_CPU] = [small.track("machine", [(-0.5, 100.0), (small.DURATION_S, 130.0), (30.0, 200.0)])]
+        hidden.append(run(block(rows=rows, series=series), run_id=f"own-{number}"))
+    assert only(against("completion_ms.p50"), hidden, base).pairs == 4
+
+
+def lossy(reports: Sequence[Report], name: str) -> list[Report]:
+    """The same runs, of whose sagas every tenth never ended."""
+    rows = [
+        [small.saga(row.arrival, row.scheduled_s, None) if row.arrival % 10 == 0 else row for row in each.data.blocks[0].sagas]
+        for each in reports
+    ]  # fmt: skip
+    return [run(block(rows=each), run_id=f"{name}-{number}") for number, each in enumerate(rows)]
+
+
+def test_sagas_that_never_ended_make_no_side_look_good() -> None:
+    own, base = pairs(4)
+    slow, _ = pairs(4, 1.5)
+    found = only(against("completion_ms.p50"), lossy(own, "own"), base)
+    assert (found.outcome, found.why) == (
+        INCONCLUSIVE,
+        "80 of 800 sagas have no known end, and it is of the others only.",
+    )
+    assert only(against("completion_ms.p50"), lossy(slow, "own"), base).outcome is FAIL
+    assert only(against("completion_ms.p50"), slow, lossy(base, "base")).outcome is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [("difference < 5 s", FAIL), ("difference < 30 s", INCONCLUSIVE)])
+def test_what_never_recovers_where_its_base_does_fails_if_it_was_watched_for_long_enough(
+    limit: str, outcome: RunVerdict
+) -> None:
+    late = [small.saga(n, n / 6, 200.0 if n / 6 < 5 else 9000.0) for n in range(120)]
+    own = [run(block(rows=late), run_id=f"own-{n}") for n in range(3)]
+    base = [run(block(), run_id=f"base-{n}") for n in range(3)]
+    asked = gates(gate=[{"metric": "recovery_completion_s", "limit": limit, "against": "base"}])
+    found = only(asked, own, base)
+    assert found.outcome is outcome
+    assert "did not get back" in found.why
+    assert only(asked, base, own).outcome is not FAIL
 
 
 def test_a_saturated_base_makes_it_inconclusive() -> None:
@@ -174,6 +251,16 @@ def test_a_figure_that_is_of_no_saga_goes_by_its_blocks() -> None:
     difference = gates(gate=[{"metric": "dead_letters", "limit": "difference <= 0", "against": "base"}])
     assert only(difference, own, none).outcome is FAIL
     assert only(difference, none, [run(block(), run_id=f"b-{n}") for n in range(3)]).outcome is PASS
+
+
+@pytest.mark.parametrize(("before", "outcome"), [(2, INCONCLUSIVE), (0, FAIL)])
+def test_counts_that_differ_by_exactly_the_same_prove_nothing_unless_there_were_none(
+    before: int, outcome: RunVerdict
+) -> None:
+    own = [run(block(dead_letters=3), run_id=f"own-{n}") for n in range(3)]
+    base = [run(block(dead_letters=before), run_id=f"base-{n}") for n in range(3)]
+    asked = gates(gate=[{"metric": "dead_letters", "limit": "difference <= 0", "against": "base"}])
+    assert only(asked, own, base).outcome is outcome
 
 
 def test_runs_that_were_not_asked_the_same_are_refused_before_anything_is_judged() -> None:
