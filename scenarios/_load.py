@@ -113,8 +113,10 @@ class Load:
                 self._recorder.dropped(number, due_s)
             else:
                 self._pool.spawn(self._saga, number, due_s)
-        # The load lasts as long as it was planned to, also where the last arrivals came and went early.
-        gevent.sleep(max(0.0, self._ends_s - self._now_s()))
+        # The load lasts as long as it was planned to, also where the last arrivals came and went early: one that is over
+        # before its time counts as stopped.
+        while (left_s := self._ends_s - self._now_s()) > 0:
+            gevent.sleep(left_s)
 
     def _prepare(self) -> None:
         """Make orders and sign identities ahead, as far as time allows.

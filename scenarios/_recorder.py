@@ -111,6 +111,7 @@ class Recorder:
             )
         )
         self.counts.unresolved += 1
+        self._in_flight()
         self._request("saga", f"{self._name} unresolved", (now_s - due_s) * 1e3, Unsuccessful(reason))
 
     def close(self) -> None:
@@ -119,7 +120,7 @@ class Recorder:
 
     def _in_flight(self) -> None:
         counts = self.counts
-        self._metrics.in_flight(counts.accepted - counts.completed - counts.compensated)
+        self._metrics.in_flight(counts.accepted - counts.completed - counts.compensated - counts.unresolved)
 
     def _request(self, kind: str, name: str, took_ms: float | None, problem: Exception | None) -> None:
         extra: dict[str, Any] = {"response": None, "context": {}}

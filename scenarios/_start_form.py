@@ -11,6 +11,9 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING
 from harness.core.errors import UsageError
 
 UNDER_WAY = (STATE_SPAWNING, STATE_RUNNING)
+OWN_PAGE = "same-origin"
+"""What a browser says of a request by Locust's own page. Any page that is open in it may send a form here, and a test starts
+processes, and loads what the form names. Who is no browser says nothing."""
 
 
 def refuse_in_form(environment: Any, check: Callable[[Mapping[str, str]], str | None]) -> None:
@@ -28,6 +31,8 @@ def refuse_in_form(environment: Any, check: Callable[[Mapping[str, str]], str | 
     def refusal() -> Response | None:
         if not (request.method == "POST" and request.path.endswith("/swarm")):
             return None
+        if request.headers.get("Sec-Fetch-Site", OWN_PAGE) != OWN_PAGE:
+            return refused("another site's page asks for this test, not this one")
         if environment.runner.state in UNDER_WAY:
             # Locust would take the values over, and start nothing.
             return refused("a test is under way: stop it before you start another")

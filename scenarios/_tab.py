@@ -56,14 +56,14 @@ class Shown(msgspec.Struct, frozen=True):
 
 class _Topology(msgspec.Struct):
     state: str
-    started: int
-    completed: int
-    compensated: int
-    in_flight: int
-    dropped: int
+    started: int | None
+    completed: int | None
+    compensated: int | None
+    in_flight: int | None
+    dropped: int | None
     completion_ms: dict[str, float | None]
     retry_amplification: dict[str, float | None]
-    duplicates_suppressed: int
+    duplicates_suppressed: int | None
     faults: dict[str, int | None]
 
 
@@ -134,20 +134,24 @@ def table(run: Path | None, page: str) -> list[dict[str, str]]:
 
 def _row(name: str, figures: _Topology) -> dict[str, str]:
     total = figures.retry_amplification.get("total")
-    struck = ", ".join(f"{fault} {'-' if count is None else count}" for fault, count in figures.faults.items())
+    struck = ", ".join(f"{fault} {_count(count)}" for fault, count in figures.faults.items())
     return {
         "name": name,
         "state": figures.state,
-        "started": str(figures.started),
-        "completed": str(figures.completed),
-        "compensated": str(figures.compensated),
-        "flight": str(figures.in_flight),
+        "started": _count(figures.started),
+        "completed": _count(figures.completed),
+        "compensated": _count(figures.compensated),
+        "flight": _count(figures.in_flight),
         **{quantile: "-" if ms is None else f"{ms:,.1f}" for quantile, ms in figures.completion_ms.items()},
         "retries": "-" if total is None else f"{total:.3f}",
-        "duplicates": str(figures.duplicates_suppressed),
-        "dropped": str(figures.dropped),
+        "duplicates": _count(figures.duplicates_suppressed),
+        "dropped": _count(figures.dropped),
         "faults": struck,
     }
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def _pages(web_ui: Any, prefix: str, shown: Callable[[], Shown]) -> Blueprint:

@@ -60,7 +60,7 @@ class Metrics:
             COMPLETION_BUCKETS_S,
             "outcome",
         )
-        self._in_flight = gauge("sagastorm_sagas_in_flight", "Sagas accepted and not known to have ended")
+        self._in_flight = gauge("sagastorm_sagas_in_flight", "Sagas accepted whose end is waited for")
         self._steps = counter(
             "sagastorm_step_attempts_total", "Step handlings by result", "participant", "step", "result"
         )

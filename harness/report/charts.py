@@ -19,11 +19,11 @@ from harness.report.timeline import (
     TOTAL,
     amplification,
     backlog,
+    in_flight,
     oldest_s,
     per_second,
     scheduled_s,
     storm_span_s,
-    under_way_s,
     watched_s,
 )
 from harness.report.wording import NOT_MEASURED, measured, number, recovered
@@ -167,7 +167,7 @@ def _panels(blocks: Sequence[BlockData], seconds: int) -> list[Panel]:
     read = [data for data in blocks if data.of_kind(QUEUE)]
     depths = [backlog(data, seconds) for data in read]
     oldest = [oldest_s(data, seconds) for data in blocks]
-    under_way = [_in_flight(data, seconds) for data in blocks]
+    under_way = [in_flight(data, seconds) for data in blocks]
     tries = [amplification(data, seconds) for data in blocks]
     names = {TOTAL: "all", **LAYERS}
     layers = [_mean(name, [each[layer] for each in tries if layer in each], layer) for layer, name in names.items()]
@@ -192,14 +192,6 @@ def _panels(blocks: Sequence[BlockData], seconds: int) -> list[Panel]:
             ("peak_oldest_s",),
         ),
     ]
-
-
-def _in_flight(data: BlockData, seconds: int) -> Floats:
-    """Sagas under way at the end of each second, those without a known end for as long as anybody looks."""
-    starts, ends = (np.sort(times) for times in under_way_s(data))
-    now_s = np.arange(1, seconds + 1)
-    begun = np.searchsorted(starts, now_s, side="right") - np.searchsorted(ends, now_s, side="right")
-    return np.where(now_s <= math.ceil(watched_s(data)), begun, 0).astype(float)
 
 
 def _unseen(panel: Panel, withheld: Mapping[str, str]) -> str | None:

@@ -10,10 +10,9 @@ from harness.report.backend import backend_name
 from harness.report.compare import Comparison, intervals
 from harness.report.compare_runs import RunComparison
 from harness.report.faults import storm_name
-from harness.report.model import Report
-from harness.report.tables import Row, metric_rows
+from harness.report.tables import Row, instrument_rows, metric_rows
 from harness.report.terminal import STYLES, Sheet, texts
-from harness.report.wording import NOT_MEASURED, in_units, measured, plain, with_interval
+from harness.report.wording import in_units, plain, with_interval
 
 LABEL, FIGURE, DIFFERENCE, UNITS = 24, 15, 25, 30
 """Columns that a row's name, a run's figure and a difference take at most."""
@@ -149,26 +148,10 @@ def _unsaid(comparison: Comparison, runs: RunComparison, topology: str) -> list[
 
 def _instrument(sheet: Sheet, runs: RunComparison) -> None:
     sheet.heading("Instrument: each run's backend by itself, before its load, p50")
-    instruments = [report.run.instrument for report in runs.reports]
-    readings: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for each in instruments if each for name in each.hops):
-        hops = [each.hops.get(name) if each else None for each in instruments]
-        readings[name.replace("_", " ")] = [measured(hop.p50_ms if hop else None, "ms") for hop in hops]
-    readings["CPU of a bare call"] = [measured(each.call_cpu_ms if each else None, "ms") for each in instruments]
-    for name in dict.fromkeys(name for each in instruments if each for name in each.capacity_sagas_per_s):
-        capacities = [each.capacity_sagas_per_s.get(name) if each else None for each in instruments]
-        readings[f"carries {name}"] = [measured(capacity, "/s") for capacity in capacities]
-    readings["processors busy"] = [_busy(report) for report in runs.reports]
     table = sheet.table("", *runs.letters)
-    for name, cells in readings.items():
-        table.add_row(*texts([name, *cells]))
+    for row in instrument_rows(runs.reports):
+        table.add_row(*texts(row))
     sheet.show(table)
-
-
-def _busy(report: Report) -> str:
-    known = [block.machine_busy for block in report.blocks if block.machine_busy is not None]
-    shares = dict.fromkeys(f"{share:.0%}" for share in (min(known), max(known))) if known else (NOT_MEASURED,)
-    return " to ".join(shares)
 
 
 def _limits(sheet: Sheet, runs: RunComparison) -> None:

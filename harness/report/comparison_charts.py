@@ -18,10 +18,10 @@ from harness.report.timeline import (
     TOTAL,
     amplification,
     backlog,
+    in_flight,
     oldest_s,
     per_second,
     scheduled_s,
-    under_way_s,
     watched_s,
 )
 from harness.report.wording import NOT_MEASURED, measured, number
@@ -167,7 +167,7 @@ def _panels(sides: Sequence[Side], seconds: int) -> list[_Panel]:
         ),
         _Panel(
             "sagas in flight",
-            [(side.letter, _mean([_in_flight(data, seconds) for data in side.blocks])) for side in sides],
+            [(side.letter, _mean([in_flight(data, seconds) for data in side.blocks])) for side in sides],
             ("peak_oldest_s",),
         ),
         _Panel(
@@ -181,14 +181,6 @@ def _panels(sides: Sequence[Side], seconds: int) -> list[_Panel]:
             ("peak_oldest_s",),
         ),
     ]
-
-
-def _in_flight(data: BlockData, seconds: int) -> Floats:
-    """Sagas under way at the end of each second, those without a known end for as long as anybody looks."""
-    starts, ends = (np.sort(times) for times in under_way_s(data))
-    now_s = np.arange(1, seconds + 1)
-    begun = np.searchsorted(starts, now_s, side="right") - np.searchsorted(ends, now_s, side="right")
-    return np.where(now_s <= math.ceil(watched_s(data)), begun, 0).astype(float)
 
 
 def _unseen(sides: Sequence[Side], panel: _Panel) -> str | None:

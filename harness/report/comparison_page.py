@@ -19,12 +19,12 @@ from harness.report.comparison_tables import (
     difference_rows,
     fault_counts,
     figure_rows,
-    instrument_rows,
     outcome_parts,
     version_rows,
     witnesses,
 )
 from harness.report.faults import storm_name
+from harness.report.tables import instrument_rows
 from harness.report.templates import SIGNS, environment, own_file, policy
 from harness.report.wording import plain
 
@@ -55,7 +55,7 @@ def render_comparison(compared: SideBySide, *, served: bool = False) -> str:
         witnesses=[row for picked in compared.picked for row in witnesses(picked)],
         differing=_settings(compared),
         same=_same(compared),
-        instrument=instrument_rows(compared.picked),
+        instrument=instrument_rows([each.report for each in compared.picked]),
         letters=[each.letter for each in compared.picked],
         chart_data={"charts": drawn, "dashes": DASHES},
         dashes=[" ".join(map(str, dash)) for dash in DASHES],

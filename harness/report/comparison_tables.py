@@ -13,7 +13,7 @@ from harness.report.comparison_sides import Group, Picked, Side
 from harness.report.costs import LAYERS
 from harness.report.tables import LAYERS as LAYER_NAMES
 from harness.report.tables import anomaly_rows, metric_rows, no_anomaly_line
-from harness.report.wording import NOT_MEASURED, amplified, count, in_units, measured, told, with_interval
+from harness.report.wording import NOT_MEASURED, amplified, count, in_units, told, with_interval
 
 STRIP_WIDTH = 200.0
 STRIP_EDGE = 6.0
@@ -212,24 +212,6 @@ def witnesses(picked: Picked) -> list[Witness]:
         for row in anomaly_rows(picked.report)
     ]
     return rows or [Witness(picked.letter, "", "", "", no_anomaly_line(picked.report))]
-
-
-def instrument_rows(picked: Sequence[Picked]) -> list[tuple[str, ...]]:
-    """The backend by itself before each run's load, as its median, and how busy the machine was under it."""
-    instruments = [each.run.instrument for each in picked]
-    hops = dict.fromkeys(name for each in instruments if each for name in each.hops)
-    rows: list[tuple[str, ...]] = []
-    for name in hops:
-        readings = [each.hops.get(name) if each else None for each in instruments]
-        rows.append((name.replace("_", " "), *(measured(each.p50_ms if each else None, "ms") for each in readings)))
-    rows.append(("CPU of a bare call", *(measured(each.call_cpu_ms if each else None, "ms") for each in instruments)))
-    return [*rows, ("processors busy", *(_busy(each) for each in picked))]
-
-
-def _busy(picked: Picked) -> str:
-    known = [block.machine_busy for block in picked.report.blocks if block.machine_busy is not None]
-    shares = dict.fromkeys(f"{share:.0%}" for share in (min(known), max(known))) if known else (NOT_MEASURED,)
-    return " to ".join(shares)
 
 
 def version_rows(runs: Sequence[RunFile]) -> list[tuple[str, ...]]:

@@ -344,3 +344,23 @@ def no_anomaly_line(report: Report) -> str:
 def again(report: Report) -> tuple[str, str]:
     """How to run it again: exactly, whatever the environment says by then; and the command as it was given."""
     return f"sagastorm replay {report.run.run_id}", report.run.command
+
+
+def instrument_rows(reports: Sequence[Report]) -> list[tuple[str, ...]]:
+    """The backend by itself before each run's load, hops as their median, and how busy the machine was under the load."""
+    instruments = [report.run.instrument for report in reports]
+    rows: list[tuple[str, ...]] = []
+    for name in dict.fromkeys(name for each in instruments if each for name in each.hops):
+        hops = [each.hops.get(name) if each else None for each in instruments]
+        rows.append((name.replace("_", " "), *(measured(hop.p50_ms if hop else None, "ms") for hop in hops)))
+    rows.append(("CPU of a bare call", *(measured(each.call_cpu_ms if each else None, "ms") for each in instruments)))
+    for name in dict.fromkeys(name for each in instruments if each for name in each.capacity_sagas_per_s):
+        capacities = [each.capacity_sagas_per_s.get(name) if each else None for each in instruments]
+        rows.append((f"carries {name}", *(measured(capacity, "/s") for capacity in capacities)))
+    return [*rows, ("processors busy", *map(_busy, reports))]
+
+
+def _busy(report: Report) -> str:
+    known = [block.machine_busy for block in report.blocks if block.machine_busy is not None]
+    shares = dict.fromkeys(f"{share:.0%}" for share in (min(known), max(known))) if known else (NOT_MEASURED,)
+    return " to ".join(shares)

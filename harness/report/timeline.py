@@ -5,6 +5,7 @@ The value of a second stands at its index: of what happens, how much happened in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -74,6 +75,14 @@ def under_way_s(data: BlockData) -> tuple[Floats, Floats]:
     starts = np.array([row.scheduled_s for row in rows], dtype=float)
     took_s = [np.inf if row.completion_ms is None else row.completion_ms / 1000 for row in rows]
     return starts, starts + np.array(took_s, dtype=float)
+
+
+def in_flight(data: BlockData, seconds: int) -> Floats:
+    """Sagas under way at the end of each second, those without a known end for as long as anybody looks."""
+    starts, ends = (np.sort(times) for times in under_way_s(data))
+    now_s = np.arange(1, seconds + 1)
+    begun = np.searchsorted(starts, now_s, side="right") - np.searchsorted(ends, now_s, side="right")
+    return np.where(now_s <= math.ceil(watched_s(data)), begun, 0).astype(float)
 
 
 def oldest_s(data: BlockData, seconds: int) -> Floats:

@@ -153,6 +153,11 @@ class SystemUnderTest:
             self._sampling.add_done_callback(self._sampling_ended)
             self._live.loading()
 
+    @property
+    def load_was_whole(self) -> bool:
+        """Whether a load has begun, and was not over before its time: of a shorter one no figure can be compared."""
+        return self._control is not None and self.now_s() >= self.turn.settings.duration_s
+
     def heal(self) -> None:
         """Lift all faults."""
         if self._control and self._control.storm_on:

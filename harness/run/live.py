@@ -25,6 +25,9 @@ from harness.run.watch import Lines, Watch
 FILE_NAME = "live.json"
 SCHEMA = "sagastorm.live/1"
 
+STOPPED = "stopped: no figures"
+"""No block of the topology lasted its time, so the report leaves its figures out, and so do we."""
+
 Phase = Literal["measuring", "starting", "load", "drain", "audit", "ended"]
 
 
@@ -35,19 +38,19 @@ class LiveTopology(msgspec.Struct, kw_only=True):
     """
 
     state: str
-    """Of its block under way, the phase; else ``waiting``, ``done`` or ``not run``."""
-    scheduled: int
-    started: int
-    completed: int
-    compensated: int
-    in_flight: int
-    unresolved: int
-    dropped: int
-    rejected: int
-    no_answer: int
+    """Of its block under way, the phase; else ``waiting``, ``done``, ``not run``, or that it was stopped."""
+    scheduled: int | None
+    started: int | None
+    completed: int | None
+    compensated: int | None
+    in_flight: int | None
+    unresolved: int | None
+    dropped: int | None
+    rejected: int | None
+    no_answer: int | None
     completion_ms: dict[str, float | None]
     retry_amplification: dict[str, float | None]
-    duplicates_suppressed: int
+    duplicates_suppressed: int | None
     faults: dict[str, int | None]
 
 
@@ -178,13 +181,16 @@ class Live:
         part.replace(self._path)
 
     def _topology(self, topology: str) -> LiveTopology:
+        state = self._state(topology)
+        if state == STOPPED:
+            return _left_out(state, [fault.name for fault in planned_faults(self._run)])
         tally = Tally()
         if topology in self._over:
             tally.include(self._over[topology])
         if self._watch is not None and self._watch.block.topology == topology:
             tally.include(self._watch.tally)
         return LiveTopology(
-            state=self._state(topology),
+            state=state,
             scheduled=tally.scheduled,
             started=tally.ends["accepted"],
             completed=tally.ends["completed"],
@@ -217,7 +223,28 @@ class Live:
         to_come = settings.interleave[self._turn.number + 1 if self._turn else 0 :]
         if letter in to_come and self._phase not in ("audit", "ended"):
             return "waiting"
-        return "done" if topology in self._begun else "not run"
+        if topology in self._over:
+            return "done"
+        return STOPPED if topology in self._begun else "not run"
+
+
+def _left_out(state: str, faults: Sequence[str]) -> LiveTopology:
+    return LiveTopology(
+        state=state,
+        scheduled=None,
+        started=None,
+        completed=None,
+        compensated=None,
+        in_flight=None,
+        unresolved=None,
+        dropped=None,
+        rejected=None,
+        no_answer=None,
+        completion_ms=dict.fromkeys(QUANTILES),
+        retry_amplification=dict.fromkeys(("total", *LAYERS)),
+        duplicates_suppressed=None,
+        faults=dict.fromkeys(faults),
+    )
 
 
 def _block(watch: Watch) -> msgspec.Raw:

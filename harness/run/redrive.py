@@ -59,6 +59,20 @@ async def redrive_by_name(backend: Backend, prefix: str, say: Callable[[str], No
         await backend.stop()
 
 
+def prefixes_of(names: Iterable[str]) -> dict[str, str]:
+    """:func:`prefix_of` each of them. Raises :class:`UsageError` for all that are neither."""
+    prefixes: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            prefixes[name] = prefix_of(name)
+        except UsageError as error:
+            problems += error.problems
+    if problems:
+        raise UsageError(problems)
+    return prefixes
+
+
 def prefix_of(name: str) -> str:
     """How the queues begin of a block, named by its namespace, or of a run, named by its id or its folder.
 

@@ -1,7 +1,8 @@
 """Blocks whose load comes from outside: ``sagastorm up``, under a Locust that somebody else has started.
 
 It prints a line of JSON for each block, once that serves (:class:`Announcement`), and reads lines: ``over``, the load of
-this block is over and the next one may come; ``end``, or the end of the input, and no further block comes.
+this block is over and the next one may come; ``end``, or the end of the input, and no further block comes. A block whose
+load is over before its time is aborted, as one that is interrupted.
 """
 
 from __future__ import annotations

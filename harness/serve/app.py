@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -81,8 +82,9 @@ class PastRuns:
     def __init__(self, folders: Folders, names: Collection[str] = ()) -> None:
         self._folders = folders
         self._names = frozenset(names)
-        # Reading histories takes processor and memory: one after another, while the list goes on answering.
-        self._reading = asyncio.Lock()
+        # Reading histories takes processor and memory: one after another, while the list goes on answering. A lock would
+        # not do: who goes away gives it back, and what was being read for him is read on.
+        self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading")
         self._reader = Reader()
 
     def app(self) -> web.Application:
@@ -142,13 +144,14 @@ class PastRuns:
         except FileNotFoundError:
             pass
         _settled(look(folder))
-        async with self._reading:
-            return _saved(await asyncio.to_thread(lambda: render_page(self._reader.report(folder))))
+        return _saved(await self._in_turn(lambda: render_page(self._reader.report(folder))))
 
     async def _compare(self, request: web.Request) -> web.Response:
         texts = request.query.getall("pick", [])
-        async with self._reading:
-            return _saved(await asyncio.to_thread(self._comparison, texts))
+        return _saved(await self._in_turn(lambda: self._comparison(texts)))
+
+    async def _in_turn(self, read: Callable[[], str]) -> str:
+        return await asyncio.get_running_loop().run_in_executor(self._reading, read)
 
     def _comparison(self, texts: list[str]) -> str:
         runs = self._folders.runs

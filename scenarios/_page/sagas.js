@@ -44,7 +44,7 @@
       ["In flight", 1, (of) => count(of.in_flight)],
       ["Unresolved", 1, (of) => count(of.unresolved)],
       ["Dropped", 0, (of) => count(of.dropped)],
-      ["Rejected, no answer", 0, (of) => count(of.rejected + of.no_answer)],
+      ["Rejected, no answer", 0, (of) => count(of.rejected == null ? null : of.rejected + of.no_answer)],
       ["Completion time p50", 0, (of) => time(of.completion_ms.p50)],
       ["p95", 1, (of) => time(of.completion_ms.p95)],
       ["p99", 1, (of) => time(of.completion_ms.p99)],

@@ -63,7 +63,9 @@ def test_a_second_signal_waits_for_nothing(bench: Bench, number: int) -> None:
     generator.process.send_signal(signal.SIGINT)
 
     assert generator.exit_code() == EXIT_INTERRUPTED, generator.output
-    assert {(row.status, row.outcome) for row in bench.rows().values()} == {("accepted", None)}
+    assert {row.outcome for row in bench.rows().values()} == {None}
+    # Who was not yet answered when the load was given up has no answer, which takes a busy machine.
+    assert "accepted" in set(statuses(bench.rows())) <= {"accepted", "error"}
     assert not [pid for pid in bench.pids() if is_alive(pid)]
 
 
@@ -78,7 +80,9 @@ def test_a_second_signal_to_all_processes_at_once_waits_for_nothing(bench: Bench
     os.killpg(generator.process.pid, sign)
 
     assert generator.exit_code() == EXIT_INTERRUPTED, generator.output
-    assert {(row.status, row.outcome) for row in bench.rows().values()} == {("accepted", None)}
+    assert {row.outcome for row in bench.rows().values()} == {None}
+    # Who was not yet answered when the load was given up has no answer, which takes a busy machine.
+    assert "accepted" in set(statuses(bench.rows())) <= {"accepted", "error"}
     bench.wait_for(lambda: not [pid for pid in bench.pids() if is_alive(pid)], "the end of every process")
 
 

@@ -135,7 +135,7 @@ def workers(url: str) -> list[Any]:
     return known
 
 
-def get(url: str, form: bytes | None = None) -> str:
+def get(url: str | urllib.request.Request, form: bytes | None = None) -> str:
     """The body of a page."""
     with urllib.request.urlopen(url, data=form, timeout=LIMIT_S) as answer:
         text: str = answer.read().decode()
@@ -400,9 +400,12 @@ def test_what_cannot_be_is_refused_in_the_form_with_all_that_is_wrong_and_starts
     generator, url = web_ui(bench, own_scenario(bench))
 
     refusal = json.loads(get(f"{url}/swarm", b"topology=both&storm=drizzle"))
+    elsewhere = urllib.request.Request(f"{url}/swarm", b"topology=both", {"Sec-Fetch-Site": "cross-site"})
+    foreign = json.loads(get(elsewhere))
     generator.process.send_signal(signal.SIGINT)
 
     assert (refusal["success"], refusal["message"]) == (False, "storm: no drizzle; --rate: no such")
+    assert (foreign["success"], "another site's page" in foreign["message"]) == (False, True)
     assert generator.exit_code() == 0, generator.output
     assert not (bench.folder / "asked.json").exists()
 

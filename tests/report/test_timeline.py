@@ -7,7 +7,7 @@ from math import isnan
 
 from harness.report.run_data import ATTEMPTS, QUEUE, RETRIES, BlockData
 from harness.report.series import Track
-from harness.report.timeline import amplification, backlog, oldest_s, per_second
+from harness.report.timeline import amplification, backlog, in_flight, oldest_s, per_second
 from tests.report.small import block, depth, healthy_series, saga, sagas, track
 
 
@@ -50,6 +50,11 @@ def test_a_backlog_can_be_asked_for_from_any_moment_on() -> None:
 def test_the_oldest_saga_under_way_ages_until_it_ends_and_then_the_next_is_the_oldest() -> None:
     data = block(rows=[saga(0, 0.0, 3_500.0), saga(1, 2.5, 3_000.0), saga(2, 9.5, 100.0)])
     assert oldest_s(data, 8).tolist() == [1.0, 2.0, 3.0, 1.5, 2.5, 0.0, 0.0, 0.0]
+
+
+def test_sagas_are_in_flight_from_when_they_were_due_until_they_end_or_nobody_looks_any_more() -> None:
+    rows = [saga(0, 0.0, 2_500.0), saga(1, 0.5, None), saga(2, 1.5, None, status="rejected"), saga(3, 2.5, 1_000.0)]
+    assert in_flight(block(rows=rows, duration_s=4.0, drained_s=4.5), 7).tolist() == [2.0, 2.0, 2.0, 1.0, 1.0, 0.0, 0.0]
 
 
 def test_a_zombie_ages_as_long_as_anybody_looks_and_an_arrival_that_was_turned_away_does_not() -> None:

@@ -15,7 +15,7 @@ from harness.history.run_file import BackendFacts, Deviation, RunFile
 from harness.history.spool import Spool, spool_folder
 from harness.report.judge import judge
 from harness.report.summary import TopologySummary, summarize_data
-from harness.run.live import FILE_NAME, Live, LiveBlock, LiveFile, LiveTopology
+from harness.run.live import FILE_NAME, STOPPED, Live, LiveBlock, LiveFile, LiveTopology
 from harness.run.tally import RESOLUTION, Histogram
 from harness.run.turn import Turn
 from harness.run.watch import MOST_BINS, Watch
@@ -176,7 +176,10 @@ def test_topologies_say_where_they_are(tmp_path: Path) -> None:
         "choreographed": "starting",
     }
     told.live.auditing()
-    assert told.file.topologies["choreographed"].state == "done"
+    assert {name: of.state for name, of in told.file.topologies.items()} == {
+        "orchestrated": "done",
+        "choreographed": STOPPED,
+    }
     assert [path.name for path in told.folder.glob("*.json*")] == [FILE_NAME]
 
 

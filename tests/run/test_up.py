@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from harness.deployment import Control
 from harness.run import up
+from harness.run.block import SystemUnderTest
+from harness.run.run import turns
+from tests.run.test_turns import run_of
 
 SOON_S = 30.0
 """For a thread to have its turn; what takes longer has failed."""
@@ -61,3 +67,15 @@ def test_the_end_is_that_of_this_block_and_of_all_that_would_follow(starter: Sta
     assert said.next_over().is_set()
     if how == "end":
         starter.is_gone()
+
+
+@pytest.mark.parametrize(("began_s_ago", "whole"), [(None, False), (0.0, False), (60.0, True)])
+async def test_a_load_that_never_began_or_was_over_before_its_time_is_not_whole(
+    began_s_ago: float | None, whole: bool
+) -> None:
+    run = run_of(duration_s=60.0)
+    nobody: Any = None
+    system = SystemUnderTest(turns(run)[0], nobody, nobody, run.teller, run.live)
+    if began_s_ago is not None:
+        system._control = Control(epoch_ns=time.monotonic_ns() - int(began_s_ago * 1e9))
+    assert system.load_was_whole is whole

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from html import unescape
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from harness.serve.app import SAVED_PAGE, Folders, PastRuns
 from harness.serve.server import LOOPBACK_NAMES
 from tests.serve.saved import save
 
+SOON_S = 30.0
+"""For a thread to have its turn; what takes longer has failed."""
 Client = TestClient[web.Request, web.Application]
 
 
@@ -98,6 +102,30 @@ async def test_runs_and_blocks_are_compared_and_nothing_is_written(client: Clien
     assert "like for like" in page
     assert 'href="/compare?pick=two%3A2&amp;pick=one&amp;pick=bare"' in page
     assert files(runs) == before
+
+
+async def test_what_is_read_for_a_reader_who_has_gone_keeps_others_waiting_and_what_is_not_yet_read_does_not(
+    runs: Path,
+) -> None:
+    past, begun, go_on = PastRuns(Folders(runs, runs)), threading.Event(), threading.Event()
+    read: list[str] = []
+
+    def slow(name: str) -> str:
+        read.append(name)
+        begun.set()
+        assert go_on.wait(SOON_S)
+        return name
+
+    first, second, third = (asyncio.ensure_future(past._in_turn(partial(slow, name))) for name in "abc")
+    assert await asyncio.to_thread(begun.wait, SOON_S)
+    first.cancel()
+    second.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    begun.clear()
+    assert not await asyncio.to_thread(begun.wait, 0.3)
+    go_on.set()
+    assert await third == "c"
+    assert read == ["a", "c"]
 
 
 async def test_a_comparison_that_cannot_be_made_says_all_that_is_wrong(client: Client) -> None:
