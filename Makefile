@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade
 EVERYWHERE := --universal --python-version 3.11
+# Several at a time, as most of them wait for something; of whole runs, which judge the machine as well, few.
+TESTS := $(BIN)/python -m pytest --dist worksteal
 LOCALSTACK := $(BIN)/python -m harness.backends.localstack_env
 
-.PHONY: help setup emulator localstack bench bench-overhead bench-storms bench-ablate test test-slow test-localstack test-properties dashboards lint types imports format lock clean
+.PHONY: help setup emulator localstack bench bench-overhead bench-storms bench-ablate bench-gates test test-browser test-localstack test-properties dashboards lint types imports format lock clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -35,14 +37,19 @@ bench-storms: $(READY) emulator ## Every shipped storm once, in both topologies:
 bench-ablate: $(READY) emulator ## What each mitigation buys: docs/mitigations.md, in an hour or two; goes on where it stopped
 	$(BIN)/python -m harness.ablation.document
 
+bench-gates: $(READY) emulator ## How often the gates are wrong here, beside the usual one: docs/gates.md; MINUTES=30, goes on
+	$(BIN)/python -m tests.bench.gates --minutes $(or $(MINUTES),30)
+
 localstack: $(READY) ## Start LocalStack on 127.0.0.1:4566: with Docker where an engine answers, else without
 	@if docker info >/dev/null 2>&1; then exec docker compose up localstack; else exec $(LOCALSTACK); fi
 
-test: $(READY) emulator node_modules ## The test suite, but for what needs LocalStack and what takes long
-	$(BIN)/python -m pytest -m "not localstack and not slow"
+test: $(READY) emulator node_modules ## The test suite, but for what needs LocalStack
+	$(TESTS) -n 4 -m "not localstack and not end_to_end and not browser"
+	$(TESTS) -n 2 -m "end_to_end and not localstack and not browser"
 
-test-slow: $(READY) emulator ## Storms, ablations and the sweeper in whole runs, and known bad revisions on many seeds: ten minutes more
-	$(BIN)/python -m pytest -m slow
+# A file's tests share a browser, and those of the first a run, which takes longest.
+test-browser: $(READY) emulator node_modules ## Our pages in the Chromium of the machine; what they looked like is in build/screenshots
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m browser tests/browser/test_web_ui.py tests/browser
 
 test-localstack: $(READY) ## The contract and whole runs on the real LocalStack, started without Docker
 	@missing=$$($(LOCALSTACK) --missing); status=$$?; \
@@ -56,9 +63,9 @@ test-properties: $(READY) ## The properties, on twenty times as many seeds
 dashboards: $(READY) ## Write the Grafana dashboards from their description
 	$(BIN)/python -m dashboards.grafana.build
 
-# The validator of Amazon States Language comes from npm; without npm its tests are skipped, and say so.
+# The validator of Amazon States Language and axe-core come from npm; without npm their tests are skipped, and say so.
 node_modules: package.json package-lock.json
-	@if command -v npm >/dev/null; then npm ci --silent && touch $@; else echo "npm is not here: no ASL validator"; fi
+	@if command -v npm >/dev/null; then npm ci --silent && touch $@; else echo "npm is not here: no ASL validator, no axe-core"; fi
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .

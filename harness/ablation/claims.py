@@ -1,4 +1,4 @@
-"""What the chapter claims of its mitigations, and what was measured: confirmed, not seen or contradicted."""
+"""What the chapter claims of its mitigations, and what was measured: confirmed, not seen, none found or contradicted."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     """Of a claim in one topology."""
 
     CONFIRMED = "confirmed"
+    NONE_FOUND = "none found"
+    """There should be none of it and there was none, here: it does not show that there never is."""
     NOT_SEEN = "not seen"
     """The measure did not change, or by no more than chance may do."""
     CONTRADICTED = "contradicted"
@@ -89,6 +91,6 @@ def _verdict(expects: Expects, change: Change) -> Verdict:
     if expects is Expects.NONE:
         if change.direction == 1:
             return Verdict.CONTRADICTED
-        return Verdict.CONFIRMED if change.other == 0 else Verdict.NOT_SEEN
+        return Verdict.NONE_FOUND if change.other == 0 else Verdict.NOT_SEEN
     expected = 1 if expects is Expects.MORE else -1
     return {expected: Verdict.CONFIRMED, -expected: Verdict.CONTRADICTED}.get(change.direction, Verdict.NOT_SEEN)

@@ -30,7 +30,7 @@ OF_FIGURES = (
     "by ended sagas; zombies: without a known end after the drain; dead: messages left in dead-letter queues; retries: "
     "attempts by first attempts, in all layers together and in each; backlog: the most messages that waited or were in "
     "work; oldest: the longest that a saga was under way; goodput: sagas that ended in the storm, by second; recovery: from "
-    "the storm's end until completion times and backlog are back, or never within the drain limit. -: not measured."
+    "the storm's end until completion times and backlog are back, or never for as long as they were watched. -: not measured."
 )
 
 

@@ -116,6 +116,15 @@ def test_unresolved_sagas_of_one_moment_are_no_more_than_chance() -> None:
     assert of_unresolved([(once, few)], seed=1).mark is Mark.UNCLEAR
 
 
+def test_unresolved_sagas_that_not_every_round_has_more_of_are_unclear_whatever_their_interval() -> None:
+    healthy, once = block(rows=sagas(120)), block(rows=[saga(0, 0.0, None), *sagas(120)[1:]])
+    many = block(rows=[saga(row.arrival, row.scheduled_s, None) for row in sagas(120)])
+    change = of_unresolved([(once, many), (once, many), (once, healthy)], seed=1)
+    assert change.low is not None
+    assert change.low > 0
+    assert change.mark is Mark.UNCLEAR
+
+
 def test_a_figure_that_was_watched_for_and_did_not_come_is_never_and_not_unmeasured() -> None:
     assert value_of(2.5) == 2.5
     assert value_of(Missing("did not get back", longer_than_s=5)) == NEVER

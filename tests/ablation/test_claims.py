@@ -65,7 +65,7 @@ def test_a_claim_that_there_is_less_is_confirmed_by_less() -> None:
     [
         ({"effect-missing": Change(mark=Mark.NEW, base=0.0, other=4.0, amount=4.0)}, Verdict.CONTRADICTED),
         ({"effect-missing": Change(mark=Mark.UNCLEAR, base=0.0, other=0.5, amount=0.5)}, Verdict.NOT_SEEN),
-        ({"amplification": Change(mark=Mark.SAME, base=1.0, other=1.0, amount=0.0)}, Verdict.CONFIRMED),
+        ({"amplification": Change(mark=Mark.SAME, base=1.0, other=1.0, amount=0.0)}, Verdict.NONE_FOUND),
     ],
 )
 def test_a_claim_that_there_is_none_is_contradicted_by_some(change: dict[str, Change], verdict: Verdict) -> None:

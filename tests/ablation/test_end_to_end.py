@@ -12,7 +12,7 @@ import pytest
 
 from harness.core.errors import EXIT_PASS, EXIT_USAGE
 
-pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end, pytest.mark.slow]
+pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end]
 
 LIMIT_S = 180.0
 COMMAND = [

@@ -50,6 +50,12 @@ def test_there_is_a_row_for_every_cell_in_both_topologies(table: Table) -> None:
         assert all(each.blocks == 2 for each in rows)
 
 
+def test_every_run_is_told_of_once(table: Table) -> None:
+    assert sorted((each.cell.name, each.round) for each in table.outcomes) == sorted(
+        (cell.name, round_) for cell in (*CELLS, SWEEPER) for round_ in range(2)
+    )
+
+
 def test_everything_on_is_held_against_nothing(table: Table) -> None:
     base = row(table, EVERYTHING_ON)
     assert base.changes == {}

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from harness.history.history import History
+from harness.run.run import STOPPED
 from tests.end_to_end.conftest import Sagastorm
 
 pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end]
@@ -108,11 +109,14 @@ def test_ctrl_c_before_the_load_starts_no_load_and_leaves_nothing_behind(sagasto
     assert command.summary["verdict"] == "inconclusive"
 
 
-def test_up_without_an_input_that_stays_open_ends_in_order(sagastorm: Start) -> None:
+def test_up_without_an_input_that_stays_open_ends_in_order_and_calls_no_block_complete(sagastorm: Start) -> None:
     command = sagastorm("up", "--topology", "choreographed", "--storm", "calm", SAGASTORM_JWT_KEY="k" * 40)
     assert command.wait() == 3
     assert '"plan":' in command.output
     assert "Traceback" not in command.output
+    with History(command.folder / "history.sqlite", read_only=True) as history:
+        assert [(block.state, block.problem) for block in history.blocks()] == [("aborted", STOPPED)]
+    assert command.summary["topologies"]["choreographed"]["throughput_per_s"] is None
 
 
 def test_bad_input_is_refused_all_at_once_and_nothing_is_written(sagastorm: Start) -> None:

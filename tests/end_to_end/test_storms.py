@@ -8,7 +8,7 @@ import pytest
 
 from tests.end_to_end.conftest import Sagastorm
 
-pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end, pytest.mark.slow]
+pytestmark = [pytest.mark.embedded, pytest.mark.end_to_end]
 
 SHORT = ("--rate", "8", "--duration", "15", "--interleave", "AB")
 
