@@ -54,9 +54,12 @@ class Sagastorm:
         """Pass; or inconclusive for no other reason than that others kept the machine busy, which is not ours to say."""
         if (code, self.summary["verdict"]) == (0, "pass"):
             return True
-        others = ("of a crowded machine", "other programs used", " is null")
-        crowded = all(any(word in reason for word in others) for reason in self.summary["reasons"])
-        return (code, self.summary["verdict"]) == (3, "inconclusive") and crowded
+        crowding = ("of a crowded machine", "other programs used")
+        follows = (*crowding, "the load generator sent", " is null")
+        reasons = self.summary["reasons"]
+        crowded = any(word in reason for word in crowding for reason in reasons)
+        excused = all(any(word in reason for word in follows) for reason in reasons)
+        return (code, self.summary["verdict"]) == (3, "inconclusive") and crowded and excused
 
     def wait(self, limit_s: float = RUN_LIMIT_S) -> int:
         """Its exit code."""
