@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass, field
 
 import msgspec
-import uvloop
 from aiohttp import web
 
 from harness.core.identity import InvalidIdentity, verify
@@ -181,4 +180,5 @@ async def serve(behaviour: Behaviour, key: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(msgspec.json.decode(sys.argv[1], type=Behaviour), os.environ["SAGASTORM_JWT_KEY"]))
+    # Not uvloop: its timers count from when the loop last looked at the clock, so that a saga may end before its time.
+    asyncio.run(serve(msgspec.json.decode(sys.argv[1], type=Behaviour), os.environ["SAGASTORM_JWT_KEY"]))
