@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from harness.backends import localstack_env
 
 Golden = Callable[[Path, str], None]
+
+# How long an example takes is the machine's matter, and several tests run at a time.
+hypothesis.settings.register_profile("sagastorm", deadline=None)
+hypothesis.settings.load_profile("sagastorm")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell makes what it runs in the background ignore Ctrl-C, and then so would every program that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -27,20 +27,12 @@ def test_it_was_fast_enough(saga_run):
 GONE_WITHIN_S = 60.0
 
 
-# A shell makes what it runs in the background ignore Ctrl-C, and us with it.
-PYTEST = """\
-import pytest, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(pytest.main(sys.argv[1:]))
-"""
-
-
 def pytest_of(folder: Path) -> subprocess.Popen[str]:
     """A pytest of its own, in a process group of its own, as a terminal would have it."""
     (folder / "test_it.py").write_text(TESTS, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nsagastorm_inconclusive = xfail\n", encoding="utf-8")
     return subprocess.Popen(
-        [sys.executable, "-c", PYTEST, "-rA", "-s", "-p", "no:cacheprovider", "-p", "no:asyncio"],
+        [sys.executable, "-m", "pytest", "-rA", "-s", "-p", "no:cacheprovider", "-p", "no:asyncio"],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
