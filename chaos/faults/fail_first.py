@@ -14,8 +14,9 @@ from harness.core.errors import Indefinite
 class FailFirst:
     """Stands around the participant's work. By arrival: it is one saga's step.
 
-    What counts is how often this message was delivered, so it needs no memory; an orchestrator's new command is a new
-    message, and fails as often. For a saga that is to be struck each time, give a share of sagas, not a probability.
+    What counts is how often this message was delivered, and how many commands an orchestrator had sent before, each of
+    which was delivered at least once: so it needs no memory, and however a step is asked for again, it passes in the end.
+    For a saga that is to be struck each time, give a share of sagas, not a probability.
     """
 
     port: ClassVar = Port.WORK
@@ -23,7 +24,7 @@ class FailFirst:
     passes: ClassVar = True
 
     class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-        """``times``: how many deliveries of each message fail."""
+        """``times``: how many tries of the step fail."""
 
         times: Annotated[int, msgspec.Meta(ge=1, le=100)]
 
@@ -33,14 +34,18 @@ class FailFirst:
 
     def bites(self, strike: Strike) -> bool:
         """Not once it has failed often enough."""
-        assert strike.delivery is not None
-        return strike.delivery.receives <= self._times
+        return _tries(strike) <= self._times
 
     async def strike(self, strike: Strike, proceed: Callable[[], Awaitable[Any]]) -> NoReturn:
         """Nothing is done, and the message comes again."""
         del proceed
-        assert strike.delivery is not None
-        raise Indefinite(f"injected: failure {strike.delivery.receives} of {self._times}")
+        raise Indefinite(f"injected: failure {_tries(strike)} of {self._times}")
+
+
+def _tries(strike: Strike) -> int:
+    """With this one, and no more than there were."""
+    assert strike.delivery is not None
+    return (strike.delivery.retry or 0) + strike.delivery.receives
 
 
 FAULT = FailFirst

@@ -42,12 +42,12 @@ def test_step_fails_on_so_many_deliveries_and_is_not_struck_on_the_next() -> Non
     assert act.begun_s == []
 
 
-def test_new_command_of_an_orchestrator_fails_as_often_as_the_first() -> None:
-    injector = FailFirst(FailFirst.Options(times=1), 1)
+def test_commands_that_an_orchestrator_sent_before_count_as_tries_so_that_the_step_passes_in_the_end() -> None:
+    injector = FailFirst(FailFirst.Options(times=2), 1)
     assert [
         injector.bites(Strike(delivery=delivery("charge", retry=retry, receives=receives)))
-        for retry, receives in ((0, 1), (0, 2), (1, 1), (1, 2))
-    ] == [True, False, True, False]
+        for retry, receives in ((0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 1))
+    ] == [True, True, False, True, False, False]
 
 
 def test_lost_reply_is_not_given_and_nobody_notices() -> None:
