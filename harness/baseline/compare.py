@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
+import msgspec
+
 from harness.baseline.spread import MIN_RUNS, expected
 from harness.baseline.store import Baseline, machine_of, settings_of
 from harness.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS, Problem, UsageError
@@ -111,18 +113,23 @@ class Compared:
 
 
 def compare(report: Report, baselines: Sequence[Baseline], name: str) -> Compared:
-    """Hold a run against the baseline of its settings, and of its kind of machine if there is one.
+    """Hold a run against the baseline of its settings, and of its kind of machine if there is one; itself does not count there.
 
     Raises ``UsageError`` where no run of these settings was saved, with what the nearest one differs in.
     """
     asked, here = settings_of(report.run), machine_of(report.run)
-    same = [each for each in baselines if each.settings == asked]
+    same = [_without(report.run, each) for each in baselines if each.settings == asked]
     if not same:
         raise UsageError(_refused(report.run, asked, baselines, name))
     # Of unlike machines the least unlike, of these the one that was used last.
     best = min(sorted(same, key=_last, reverse=True), key=lambda each: len(_differing(here, each.machine)))
     unlike = _differing(here, best.machine)
     return Compared(report, best, unlike, _rows(report, best))
+
+
+def _without(run: RunFile, baseline: Baseline) -> Baseline:
+    others = tuple(each for each in baseline.runs if each.run_id != run.run_id)
+    return msgspec.structs.replace(baseline, runs=others)
 
 
 def _last(baseline: Baseline) -> str:

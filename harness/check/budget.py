@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.check.plan import MOST_REPEATS
 from harness.core.errors import Problem, UsageError
 from harness.gate.expression import told_value
-from harness.gate.model import Finding, Gates, Quantity, Tier
+from harness.gate.model import TOPOLOGY, Finding, Gates, Quantity, Tier
 from harness.gate.relative import MIN_PAIRS
 from harness.report.compare import TAIL_ROUNDS
 from harness.settings import RunSettings
@@ -30,7 +30,7 @@ class Pacing:
     repeats: int | None
     budget_s: float | None
     paired: bool
-    """There is a base. Then a number of repeats that is even, so that each side goes first as often as the other."""
+    """Runs are held against runs. Then a number of repeats that is even, so that each side goes first as often as the other."""
     least: int = 1
     """What the gates take, see :func:`least_repeats`; made where nothing else was asked for."""
 
@@ -51,10 +51,14 @@ class Pacing:
 
 
 def least_repeats(gates: Gates, interleave: str) -> int:
-    """With how many repeats relative gates have :data:`PAIRS`; 1 where there are none."""
-    if not any(gate.tier is Tier.RELATIVE for gate in gates.gates):
-        return 1
-    return math.ceil(PAIRS / min(Counter(interleave).values()))
+    """With how many repeats relative gates have :data:`PAIRS`; 1 where there are none.
+
+    Two runs make one pair, however many blocks they have; topologies of one run as many as it has turns of both.
+    """
+    against = [gate.against for gate in gates.gates if gate.against]
+    if all(each.startswith(TOPOLOGY) for each in against):
+        return math.ceil(PAIRS / min(Counter(interleave).values())) if against else 1
+    return PAIRS
 
 
 def planned_run_s(settings: RunSettings) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -14,11 +14,14 @@ from harness.ablation.execution import TRIES
 from harness.check.budget import Pacing, minutes
 from harness.check.plan import Plan, Side, Trial, trials
 from harness.core.errors import EnvironmentFailure, RunNotFound
+from harness.core.verdict import Verdict
+from harness.report.costs import machine_load
+from harness.report.judge import MACHINE_BUSY_LIMIT, TIMES_ONLY
 from harness.report.model import Report
 from harness.report.write import SUMMARY, read_report
 from harness.run.progress import Teller
 
-DONE, NOT_MEASURED = "done.json", "not-measured.txt"
+DONE, NOT_MEASURED, CROWDED = "done.json", "not-measured.txt", "crowded"
 
 MakeRun = Callable[[Trial, Teller], None]
 """Makes the run of a trial in its folder and judges it. Raises ``EnvironmentFailure`` where it could not be made, and
@@ -105,19 +108,31 @@ class Execution:
 
     def _one(self, trial: Trial, wanted: int) -> None:
         """Add the trial's run, made if it is not finished."""
+        if first := finished(replace(trial, folder=aside(trial))):
+            self.spent_s += first.took_s
+        report = self._measured(trial, wanted)
+        if report and crowded_by_others(report) and not aside(trial).exists():
+            self.teller.say("  others had the machine: measured once more")
+            trial.folder.rename(aside(trial))
+            report = self._measured(trial, wanted)
+        if report is None:
+            return
+        self.measured.add(trial, report)
+        if trial.side is Side.HEAD and not trial.cell.reference and (broken := self.judge.broken(report)):
+            self.measured.stopped = broken
+            self.teller.say(f"Stopped early: {broken}")
+
+    def _measured(self, trial: Trial, wanted: int) -> Report | None:
         done = finished(trial)
         if done is None:
             self.teller.say(f"{trial.name} of {wanted}")
             done = self._made(trial)
         if done is None:
-            return
+            return None
         self.spent_s += done.took_s
         report = self._read(trial, done)
         self.teller.say(f"  {report.run.run_id}: {report.judgement.verdict}, after {minutes(done.took_s)}")
-        self.measured.add(trial, report)
-        if trial.side is Side.HEAD and not trial.cell.reference and (broken := self.judge.broken(report)):
-            self.measured.stopped = broken
-            self.teller.say(f"Stopped early: {broken}")
+        return report
 
     def _made(self, trial: Trial) -> _Done | None:
         for _ in range(TRIES):
@@ -158,6 +173,23 @@ class Execution:
         for line in self.judge.buys(self.measured, wanted):
             self.teller.say(f"  {line}")
         return wanted
+
+
+def aside(trial: Trial) -> Path:
+    """Where the trial's first run is kept if it had to be made once more."""
+    return trial.folder.with_name(f"{trial.folder.name}-{CROWDED}")
+
+
+def crowded_by_others(report: Report) -> bool:
+    """Whether other programs spoilt a run's times, and nothing else is wrong with it.
+
+    Asked of both sides alike. What broke on a crowded machine broke all the same, and such a run is kept.
+    """
+    open_questions = {check.rule for check in report.judgement.checks if check.verdict is not Verdict.VALID}
+    if not open_questions or open_questions - TIMES_ONLY:
+        return False
+    loads = (machine_load(block, report.data.cores) for block in report.data.blocks)
+    return any(load.ours <= MACHINE_BUSY_LIMIT < load.busy for load in loads if load)
 
 
 def finished(trial: Trial) -> _Done | None:

@@ -103,8 +103,9 @@ class Trial:
 
     @property
     def flags(self) -> dict[str, str]:
-        """Of ``sagastorm run``."""
-        return self.cell.flags | {"seed": str(self.seed)}
+        """Of ``sagastorm run``; see :func:`trials` for its blocks' order."""
+        blocks = self.cell.flags["interleave"]
+        return self.cell.flags | {"seed": str(self.seed), "interleave": blocks[::-1] if self.repeat % 2 else blocks}
 
 
 def read_matrix(table: object) -> Matrix:
@@ -176,8 +177,8 @@ def make(cells: tuple[Cell, ...], seed: int, head: str | None, base: str | None,
 def trials(plan: Plan, folder: Path, repeat: int) -> list[Trial]:
     """All runs of one repeat, in their order.
 
-    Every second repeat goes through them backwards: so a machine that gets slower or faster all the while hits both sides
-    of everything alike.
+    Every second repeat goes through them backwards, and through the blocks of each: so a machine that gets slower or faster
+    all the while hits both sides of everything alike.
     """
     made = [
         Trial(cell, side, repeat, plan.seed + repeat, folder / "runs" / f"repeat-{repeat + 1}" / f"{number + 1}-{side}")

@@ -29,10 +29,10 @@ def save_runs(
 
     from harness.baseline.store import save
     from harness.baseline.terminal import print_baselines
-    from harness.cli.commands import find
+    from harness.cli.commands import find_all
     from harness.report.write import read_report
 
-    reports = [read_report(find(each, runs)) for each in run_folders]
+    reports = [read_report(each) for each in find_all(run_folders, runs)]
     print_baselines(Console(), save(reports, name, folder, replace=replace))
 
 

@@ -30,7 +30,7 @@ from harness.core.verdict import RunVerdict
 from harness.gate.annotations import tell_github
 from harness.gate.cases import cases_of
 from harness.gate.judge import judge_gates
-from harness.gate.model import Finding, Gate, GateReport, Gates, Tier
+from harness.gate.model import MITIGATIONS, Finding, Gate, GateReport, Gates, Tier
 from harness.gate.outputs import write_outputs
 from harness.gate.reach import refuse_idle
 from harness.gate.read import PYPROJECT, find_gates, read_gates
@@ -64,7 +64,8 @@ def planned(
     problems: list[Problem] = []
     gates = _attempt(problems, lambda: read_gates(gates_file) if gates_file else find_gates(folder))
     matrix = _attempt(problems, lambda: plan.read_matrix(_check_table(gates_file or _own(folder)))) or Matrix()
-    settings = _settings(matrix, problems)
+    paired = base is not None or (gates is not None and any(map(_of_runs, gates.gates)))
+    settings = _settings(matrix, problems, one_turn_each=paired and matrix.interleave is None)
     here = repository(folder)
     commit = _base_commit(here, base, matrix.lock, problems)
     times = _times(matrix, repeats, time, problems)
@@ -74,7 +75,7 @@ def planned(
     cells = tuple(_cells(settings, gates))
     refuse_idle(gates, [case for cell in cells for case in cell.cases], has_base=commit is not None)
     made = plan.make(cells, settings[0].seed, here.state() if here else None, commit, command)
-    pacing = Pacing(*times, paired=commit is not None, least=budget.least_repeats(gates, settings[0].interleave))
+    pacing = Pacing(*times, paired=paired, least=budget.least_repeats(gates, settings[0].interleave))
     pacing.check(sum(trial.cell.planned_s for trial in plan.trials(made, Path(), 0)))
     return Asked(gates, made, pacing, here, matrix.lock)
 
@@ -165,8 +166,13 @@ def _again(asked: Asked, out: Path | None, folder: Path) -> str:
     return asked.plan.command if out else f"{asked.plan.command} --out {shlex.quote(str(folder))}"
 
 
-def _settings(matrix: Matrix, problems: list[Problem]) -> list[RunSettings]:
-    """Of each saga under each storm."""
+def _of_runs(gate: Gate) -> bool:
+    """Whether it holds runs against runs of the same revision."""
+    return (gate.against or "").startswith(MITIGATIONS)
+
+
+def _settings(matrix: Matrix, problems: list[Problem], *, one_turn_each: bool) -> list[RunSettings]:
+    """Of each saga under each storm. ``one_turn_each``: two runs make one pair whatever they hold, so they are kept short."""
     given = {name: getattr(matrix, name) for name in ("interleave", "rate", "seed")}
     if matrix.duration is not None:
         given["duration"] = _attempt(problems, lambda: plan.seconds("check.duration", matrix.duration or 0))
@@ -177,7 +183,8 @@ def _settings(matrix: Matrix, problems: list[Problem]) -> list[RunSettings]:
     for saga in matrix.sagas:
         for storm in matrix.storms:
             try:
-                settings.append(options.from_process(flags | {"saga": saga, "storm": storm}))
+                made = options.from_process(flags | {"saga": saga, "storm": storm})
+                settings.append(_one_turn_each(made) if one_turn_each else made)
             except UsageError as error:
                 found |= {str(problem): problem for problem in error.problems}
     problems += [Problem(_key(problem.field), problem.value, problem.valid) for problem in found.values()]
@@ -185,6 +192,12 @@ def _settings(matrix: Matrix, problems: list[Problem]) -> list[RunSettings]:
         valid = f"a choice, since the backend {made.backend} would make it anew, and differently, for every run"
         problems += [Problem(f"check.{field.partition('_')[0]}", None, valid) for field in made.scaled]
     return settings
+
+
+def _one_turn_each(made: RunSettings) -> RunSettings:
+    """The first half of ABBA, unless somebody chose other turns; a second repeat goes backwards, and brings the other half."""
+    turns = made.interleave[: len(made.topologies)]
+    return msgspec.structs.replace(made, interleave=turns) if made.interleave == turns + turns[::-1] else made
 
 
 def _key(option: str) -> str:

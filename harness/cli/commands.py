@@ -174,10 +174,19 @@ def show_storm(settings: RunSettings) -> None:
 
 def find(given: Path, runs: Path) -> Path:
     """A run's folder, by its path or by its id."""
-    for folder in (given, runs / given):
-        if (folder / "run.json").is_file():
-            return folder
-    raise RunNotFound(f"{given}: no run there (a folder with a run.json), and none of that id in {runs}")
+    return find_all([given], runs)[0]
+
+
+def find_all(given: Sequence[Path], runs: Path) -> list[Path]:
+    """As :func:`find`, of each; all that are missing are told at once."""
+    found = [
+        next((folder for folder in (each, runs / each) if (folder / "run.json").is_file()), None) for each in given
+    ]
+    missing = [str(each) for each, folder in zip(given, found, strict=True) if folder is None]
+    if missing:
+        where = "no run there (a folder with a run.json), and none of that id in"
+        raise RunNotFound("\n".join(f"{each}: {where} {runs}" for each in missing))
+    return [folder for folder in found if folder]
 
 
 def _run(

@@ -293,7 +293,7 @@ def compare(
         raise typer.Exit(past_runs.compare_page([str(each) for each in run_folders], runs, allow, html))
     from harness.cli import commands
 
-    raise typer.Exit(commands.compare([commands.find(folder, runs) for folder in run_folders], allow))
+    raise typer.Exit(commands.compare(commands.find_all(run_folders, runs), allow))
 
 
 @app.command()
@@ -318,8 +318,8 @@ def gate(
     from harness.cli import gate as gating
 
     asked = gating.asked(gates, without_base=no_base, has_base=bool(base))
-    own, of_base = ([commands.find(folder, runs) for folder in folders] for folders in (run_folders, base or []))
-    raise typer.Exit(gating.gate(asked, own, of_base, out))
+    found = commands.find_all([*run_folders, *(base or [])], runs)
+    raise typer.Exit(gating.gate(asked, found[: len(run_folders)], found[len(run_folders) :], out))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from harness import registry
 from harness.audit.checks import load_checks
 from harness.core import mitigations
-from harness.core.errors import Problem, UsageError
+from harness.core.errors import Problem
 from harness.gate.expression import Limit, parse_limit, parse_tolerance
 from harness.gate.metrics import METRICS, Metric, metric_of
 from harness.gate.model import BASE, MITIGATIONS, TOPOLOGY, Gate, Tier, Window
@@ -22,15 +22,6 @@ def fields_of(expression: str) -> dict[str, str]:
     """``completion_ms.p99 < 800 ms`` as the fields of a ``[[gate]]``, with or without spaces."""
     metric = re.split(r"[\s<>=]", expression.strip(), maxsplit=1)[0]
     return {"metric": metric, "limit": expression.strip().removeprefix(metric).strip()}
-
-
-def gate_of(expression: str, **fields: Any) -> Gate:
-    """An expression as a gate; ``fields`` are further ones of a ``[[gate]]``. Raises ``UsageError``."""
-    problems: list[Problem] = []
-    gate = gate_from(fields_of(expression) | fields, expression, problems)
-    if gate is None:
-        raise UsageError(problems)
-    return gate
 
 
 def gate_from(entry: Mapping[str, Any], where: str, problems: list[Problem]) -> Gate | None:

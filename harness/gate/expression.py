@@ -61,9 +61,15 @@ def parse_limit(text: str, metric: Metric, *, relative: bool) -> Limit | str:
     if unit not in scales:
         return f"{metric.path} is {_measured_in(scales)}; such as {_example(metric, relative=relative)}"
     limit = number * scales[unit]
-    if quantity is Quantity.VALUE and (limit < 0 or (metric.unit == "%" and limit > 1)):
-        return f"{'from 0 to 100 %' if metric.unit == '%' else 'not below 0'}: beyond that it is always, or never, kept"
+    if quantity is Quantity.VALUE and _idle(sign, limit, 1.0 if metric.unit == "%" else math.inf):
+        span = "from 0 to 100 %" if metric.unit == "%" else "not below 0"
+        return f"{span}; {sign} {number:g} is always, or never, kept"
     return Limit(quantity, sign, limit, metric.unit)
+
+
+def _idle(sign: str, limit: float, most: float) -> bool:
+    """Whether a figure from 0 to ``most`` is always on the same side."""
+    return not 0 <= limit <= most or (sign, limit) in {(">=", 0.0), ("<", 0.0), ("<=", most), (">", most)}
 
 
 def parse_tolerance(text: str, metric: Metric) -> Limit | str:

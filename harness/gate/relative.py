@@ -3,7 +3,7 @@ mitigation on and off.
 
 The rule. The interval of the ratio (or difference) covers 95 % and is the wider, at each end, of two: the paired bootstrap
 over slices of arrivals, which knows how sagas of one block vary, and Student's over the pairs, which knows how blocks vary
-from turn to turn (on a shared machine often more). *Fail*: it lies wholly beyond the tolerance. *Pass*: it lies wholly within; or
+from turn to turn (on a shared machine often more). Several pairs of the same two runs count as one: a slow minute meets them all. *Fail*: it lies wholly beyond the tolerance. *Pass*: it lies wholly within; or
 what was observed does, and the check was fine enough (:data:`BLIND`); what could not be excluded is then said. *Inconclusive*: any other.
 A gate that called every interval that is not wholly within "inconclusive" would do so in most checks of an unchanged build.
 """
@@ -53,16 +53,17 @@ def judge(gate: Gate, runs: CaseRuns, against: CaseRuns) -> Finding:
     cut = [(_cut(base, gate), _cut(own, gate)) for base, own in pairs]
     whole = [(base, own) for base, own in cut if base and own]
     ended = min((sum(len(turn.data.ended) for turn in side) for side in zip(*whole, strict=True)), default=0)
-    finding = Finding(
-        gate=gate, case=runs.case, outcome=RunVerdict.INCONCLUSIVE, why="", samples=ended, pairs=len(whole)
-    )
+    apart = len({_apart(pair) for pair in whole})
+    finding = Finding(gate=gate, case=runs.case, outcome=RunVerdict.INCONCLUSIVE, why="", samples=ended, pairs=apart)
     if problems := instrument_problems([*runs.turns, *against.turns]):
         return _because(finding, f"The instrument did not keep up. {problems[0].says or problems[0].rule}")
     found = _difference(gate, whole)
     needed = max(MIN_PAIRS, found.rounds_needed if found else 0)
-    if len(whole) < needed:
+    if apart < needed:
         more = f", {left_out} left out as others used more of the machine in one of the two" if left_out else ""
-        return _because(finding, f"{len(whole)} pairs of blocks met the same arrivals{more}; {needed} are needed.")
+        of_runs = f", which count as {apart}, one for each two runs" if apart < len(whole) else ""
+        said = f"{len(whole)} pairs of blocks met the same arrivals{of_runs}{more}; {needed} are needed."
+        return _because(finding, said)
     if not _took_turns(whole):
         return _because(finding, "All of one side was measured before any of the other: another hour explains as much.")
     if ended < gate.min_samples:
@@ -71,7 +72,7 @@ def judge(gate: Gate, runs: CaseRuns, against: CaseRuns) -> Finding:
     lost_base, lost_own = (
         survivors_only(gate.metric, [turn.data for turn in side]) for side in zip(*whole, strict=True)
     )
-    decided = _decided(finding, _by_pair(gate, whole), found)
+    decided = _decided(finding, whole, found)
     if lost_base or (lost_own and decided.outcome is RunVerdict.PASS):
         return _because(decided, f"{lost_base or lost_own}.")
     return decided
@@ -140,6 +141,15 @@ def _difference(gate: Gate, pairs: Sequence[Pair]) -> Difference | None:
     return compare_pairs("against", "judged", blocks, own.settings.seed, withheld, "sides").of(name)
 
 
+def _apart(pair: Pair) -> tuple[str, ...]:
+    """Equal for pairs that are no evidence of their own: those of the same two runs, which a slow minute hits alike.
+
+    Two topologies of one run take turns within it, so there each pair is one.
+    """
+    base, own = (turn.report.run.run_id for turn in pair)
+    return (base, own) if base != own else (base, pair[0].data.name, pair[1].data.name)
+
+
 def _by_pair(gate: Gate, pairs: Sequence[Pair]) -> list[tuple[Figure, Figure]]:
     """The figure of both blocks of each pair."""
 
@@ -160,8 +170,9 @@ def _never(gate: Gate, base: Figure, own: Figure) -> bool:
     return not holds(gate, at_least) and not holds(gate, math.inf)
 
 
-def _decided(finding: Finding, figures: list[tuple[Figure, Figure]], found: Difference | None) -> Finding:
+def _decided(finding: Finding, pairs: Sequence[Pair], found: Difference | None) -> Finding:
     gate = finding.gate
+    figures = _by_pair(gate, pairs)
     values = [(base, own) for base, own in figures if not isinstance(base, Missing) and not isinstance(own, Missing)]
     if len(values) < len(figures):
         missing = next(figure for pair in figures for figure in pair if isinstance(figure, Missing))
@@ -174,10 +185,13 @@ def _decided(finding: Finding, figures: list[tuple[Figure, Figure]], found: Diff
         if any(base != own for base, own in values):
             return _because(finding, "It is 0 in some blocks, so there is no ratio; a difference can be asked for.")
         values = [(1.0, 1.0)] * len(values)
-    amounts = [math.log(own / base) if is_ratio else own - base for base, own in values]
-    between = student(amounts)
+    amounts: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for pair, (base, own) in zip(pairs, values, strict=True):
+        amounts[_apart(pair)].append(math.log(own / base) if is_ratio else own - base)
+    apart = [fmean(each) for each in amounts.values()]
+    between = student(apart)
     assert between is not None  # of MIN_PAIRS at least
-    amount, low, high = fmean(amounts), between.low, between.high
+    amount, low, high = fmean(apart), between.low, between.high
     if found:
         drawn = found.ratio_interval if is_ratio else found.difference_interval
         measured = found.ratio if is_ratio else found.difference

@@ -19,7 +19,7 @@ from harness.cli import options
 from harness.core.errors import Problem, UsageError
 from harness.gate.cases import cases_of
 from harness.gate.entry import fields_of
-from harness.gate.model import Case, Gates
+from harness.gate.model import BASE, Case, Gates
 from harness.gate.reach import refuse_idle
 from harness.gate.read import gates_of
 from harness.settings import RunSettings
@@ -73,7 +73,10 @@ def read(args: tuple[Any, ...], kwargs: Mapping[str, Any], backend: str, root: P
     if given.get(GATES) is not None:
         try:
             gates = gates_of({"gate": [_gate(each) for each in _listed(given[GATES])]}, GATES)
-            if cases:
+            against_base = [gate.name for gate in gates.gates if gate.against == BASE]
+            one = "of one run by itself; sagastorm check --base holds it against a base"
+            problems += [Problem(GATES, name, one) for name in against_base]
+            if cases and not against_base:
                 refuse_idle(gates, cases, has_base=False)
         except UsageError as error:
             problems += error.problems

@@ -6,10 +6,11 @@ A figure that was not measured, an audit that cannot tell, a run that is inconcl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import pytest
 
@@ -19,6 +20,7 @@ from harness.gate.judge import judge_gates
 from harness.gate.model import Finding, GateReport, Gates
 from harness.report.faults import fired
 from harness.report.figures import Missing
+from harness.report.judge import TIMES_ONLY
 from harness.report.metrics import FIGURES, anomalies, figure
 from harness.report.model import Report
 from harness.report.quantiles import QUANTILES
@@ -26,9 +28,6 @@ from harness.report.wording import plain
 
 Undecided = Callable[[str], NoReturn]
 """Ends the test, with the reason."""
-
-TIMES_ONLY = frozenset({"sent-on-time", "backend-not-saturated", "machine-not-crowded", "same-foreign-load"})
-"""Rules of :mod:`harness.report.judge` on which times depend, and whether money or stock was lost does not."""
 
 ATTRIBUTES = {
     **{path.replace(".", "_"): path for path in FIGURES if not path.startswith("completion_ms.")},
@@ -90,6 +89,41 @@ class Audited:
         return f"<audit: {self.verdict}{': ' if found else ''}{found}>"
 
 
+class NotRecovered(float):
+    """A recovery that was watched for and did not come: all that is known is that it takes longer than ``watched_s``.
+
+    A limit within that time is missed; on a later one there is no answer. In sums it is without end.
+    """
+
+    def __new__(cls, watched_s: float, answers: _Answers) -> Self:
+        made = super().__new__(cls, math.inf)
+        made.watched_s = watched_s
+        made._answers = answers
+        return made
+
+    watched_s: float
+    _answers: _Answers
+
+    def _is_longer_than(self, limit_s: float) -> bool:
+        __tracebackhide__ = True
+        if limit_s > self.watched_s:
+            self._answers.give_up(f"{self!r}, and {limit_s:g} s are asked for: to be told it must be watched longer")
+        return True
+
+    def __gt__(self, limit_s: float) -> bool:
+        __tracebackhide__ = True
+        return self._is_longer_than(limit_s)
+
+    def __lt__(self, limit_s: float) -> bool:
+        __tracebackhide__ = True
+        return not self._is_longer_than(limit_s)
+
+    __ge__, __le__ = __gt__, __lt__
+
+    def __repr__(self) -> str:
+        return f"<not recovered in the {self.watched_s:g} s that were watched>"
+
+
 class TopologyRun:
     """One topology's figures: an attribute for each of :data:`ATTRIBUTES`, such as ``p99_ms`` or ``unresolved``."""
 
@@ -108,20 +142,16 @@ class TopologyRun:
         return fired(self._answers.report.data, self.topology)
 
     def figure(self, path: str) -> float:
-        """The figure at this path of ``summary.json``; ``KeyError`` for a path of none."""
+        """The figure at this path of ``summary.json``, a :class:`NotRecovered` among them; ``KeyError`` for a path of none."""
         __tracebackhide__ = True
         if path not in FIGURES:
             raise KeyError(f"{path}: no figure; there are: {', '.join(FIGURES)}")
         report = self._answers.report
         made = figure(report.run, path, report.data.complete(self.topology), report.audits)
-        if isinstance(made, Missing):
-            if (
-                made.longer_than_s is not None
-            ):  # it was looked for, so this is an answer, and not the one that is hoped for
-                pytest.fail(f"{self.topology}: {path}: not recovered in the {made.longer_than_s} s that were watched")
+        if isinstance(made, Missing) and made.longer_than_s is None:
             self._answers.give_up(f"{self.topology}: {path} was not measured: {made.why}")
         self._answers.need_conclusive(f"{self.topology}: {path}")
-        return made
+        return NotRecovered(made.longer_than_s or 0.0, self._answers) if isinstance(made, Missing) else made
 
     def __getattr__(self, name: str) -> float:
         __tracebackhide__ = True
@@ -184,9 +214,9 @@ class SagaRun:
         if judged is None:
             return
         if failed := judged.of(RunVerdict.FAIL):
-            pytest.fail("\n".join(["gate failed", *map(_line, failed)]), pytrace=False)
+            pytest.fail(f"gate failed: {_lines(failed)}", pytrace=False)
         if judged.verdict is not RunVerdict.PASS:
-            self._answers.give_up("\n".join(["gates", *map(_line, judged.of(RunVerdict.INCONCLUSIVE))]))
+            self._answers.give_up(_lines(judged.of(RunVerdict.INCONCLUSIVE)))
 
     def __getitem__(self, topology: str) -> TopologyRun:
         if topology not in self.topologies:
@@ -220,6 +250,6 @@ class SagaRun:
         return f"<saga_run {self.run_id}: {self.verdict}, of {', '.join(self.topologies)}>"
 
 
-def _line(finding: Finding) -> str:
-    case = finding.case
-    return f"  {finding.gate.name} ({case.topology}): {plain(finding.why)}"
+def _lines(findings: Sequence[Finding]) -> str:
+    """A line for each; pytest's own summary shows the first."""
+    return "\n  ".join(f"{each.gate.name} ({each.case.topology}): {plain(each.why)}" for each in findings)

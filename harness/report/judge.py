@@ -52,6 +52,9 @@ FOREIGN_DIFFERENCE_LIMIT = 0.1
 compared with its round; on a machine of two cores this is a fifth of one, which is enough to make a topology look
 slower that is not."""
 
+TIMES_ONLY = frozenset({"sent-on-time", "backend-not-saturated", "machine-not-crowded", "same-foreign-load"})
+"""Rules on which times depend, and whether money or stock was lost does not."""
+
 NOTES_TOLD = 3
 """Notes of an audit that a reason repeats; the report lists them all."""
 

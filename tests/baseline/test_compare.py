@@ -51,6 +51,10 @@ def test_one_more_run_of_the_same_build_is_within_the_spread(data: RunData, base
     assert {each.n for each in compared.rows} == {6}
 
 
+def test_a_run_of_the_baseline_is_not_held_against_itself(reports: list[Report], baselines: list[Baseline]) -> None:
+    assert {each.n for each in compare(reports[0], baselines, "main").rows} == {5}
+
+
 def test_of_many_figures_one_that_is_a_little_beyond_is_chance(data: RunData, baselines: list[Baseline]) -> None:
     slow = row(compare(reported(data, "new", 1.08), baselines, "main"), "completion_ms.p50")
     kept = [run.figures["orchestrated"]["completion_ms.p50"] or 0.0 for run in baselines[0].runs]

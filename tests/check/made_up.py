@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -19,6 +21,7 @@ from harness.core.errors import EXIT_USAGE, UsageError
 from harness.history import run_file
 from harness.history.history import FILE_NAME, History
 from harness.history.spool import Spool, spool_folder
+from harness.report.run_data import MACHINE_CPU
 from harness.report.write import write_report
 from harness.settings import RunSettings
 from tests.report import synthetic_run
@@ -48,9 +51,25 @@ def make_up(folder: Path, settings: RunSettings, slower: float = 1.0, *, broken:
             if slower != 1.0:
                 _slow_down(history, made, number, slower)
             if broken:
-                ledger = list(history.ledger(number))
-                history.add_collected(number, ledger[1:], history.accounts(number), history.endings(number))
+                _lose(history, number)
     return write_report(made).judgement.exit_code
+
+
+def crowd(run: Path, busy: float, *, broken: bool = False) -> None:
+    """The same run, judged anew, on a machine whose processors were so busy; with a lost stock item if ``broken``."""
+    cores = float(run_file.load(run).machine["cores"])
+    with closing(sqlite3.connect(run / FILE_NAME)) as database, database:
+        machine = "(SELECT series FROM series WHERE metric = ?)"
+        database.execute(f"UPDATE samples SET value = t_s * ? WHERE series IN {machine}", (busy * cores, MACHINE_CPU))
+    if broken:
+        with History(run / FILE_NAME) as history:
+            _lose(history, 0)
+    write_report(run)
+
+
+def _lose(history: History, block: int) -> None:
+    ledger = list(history.ledger(block))
+    history.add_collected(block, ledger[1:], history.accounts(block), history.endings(block))
 
 
 def _slow_down(history: History, made: Path, block: int, factor: float) -> None:

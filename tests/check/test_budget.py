@@ -9,9 +9,9 @@ from harness.check.budget import PAIRS, Pacing, finds, least_repeats, planned_ru
 from harness.check.plan import MOST_REPEATS
 from harness.core.errors import UsageError
 from harness.core.verdict import RunVerdict
-from harness.gate.entry import gate_of
 from harness.gate.model import Case, Finding, Gates
 from harness.settings import RunSettings
+from tests.gate.job import gate_of
 
 CASE = Case(saga="create-order", storm="calm", topology="orchestrated")
 SLOWER = gate_of("completion_ms.p50 ratio < 1.10", against="base")
@@ -30,8 +30,9 @@ def test_without_a_budget_there_are_as_many_repeats_as_were_asked_for() -> None:
 def test_with_nothing_asked_for_there_are_as_many_as_the_gates_take_and_both_sides_go_first_as_often() -> None:
     gates = Gates(gates=(SLOWER,), source="")
     assert PAIRS == 4
-    assert least_repeats(gates, "ABBA") == 2
-    assert least_repeats(gates, "AAB") == 4
+    assert least_repeats(gates, "AB") == least_repeats(gates, "ABBA") == 4
+    of_topologies = Gates(gates=(gate_of("completion_ms.p50 ratio < 2", against="topology:orchestrated"),), source="")
+    assert [least_repeats(of_topologies, turns) for turns in ("AB", "AAB", "ABBA")] == [4, 4, 2]
     assert least_repeats(Gates(gates=(), source=""), "AB") == 1
     assert Pacing(None, None, paired=False, least=3).wanted(0, 0.0, 60.0) == 3
     assert [Pacing(None, None, paired=True, least=n).wanted(0, 0.0, 60.0) for n in (1, 2, 3)] == [2, 2, 4]

@@ -42,6 +42,12 @@ metric = "completion_ms.p50"
 against = "base"
 tolerance = "10%"
 """
+BUYS = """
+[[gate]]
+metric = "completion_ms.p50"
+against = "mitigations:sweeper=off"
+limit = "ratio < 2"
+"""
 
 
 class Revisions:
@@ -168,6 +174,24 @@ def test_a_build_that_is_slower_than_its_base_fails_and_one_that_is_not_passes(
     assert checked("--base", "HEAD", "--out", "out/slower") == EXIT_FAIL
     assert "FAIL  no slower" in capsys.readouterr().out
     assert json.loads(Path("out/slower/gates.json").read_bytes())["base"]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "gate", "base", "turns"),
+    [
+        (MATRIX, "", True, {"AB", "BA"}),
+        (MATRIX, "", False, {"ABBA"}),
+        (MATRIX, BUYS, False, {"AB", "BA"}),
+        (MATRIX + 'interleave = "AABB"\n', "", True, {"AABB", "BBAA"}),
+    ],
+    ids=["base", "no base", "a mitigation removed", "chosen"],
+)
+def test_where_runs_are_held_against_runs_each_topology_has_one_turn_in_each(
+    matrix: str, gate: str, base: bool, turns: set[str], checked: Callable[..., int], revisions: Revisions
+) -> None:
+    gates_toml(matrix, gate)
+    checked(*(["--base", "HEAD"] if base else []), "--repeats", "2")
+    assert {trial.flags["interleave"] for trial in revisions.made} == turns
 
 
 def test_without_a_base_gates_against_one_are_left_out_and_that_is_said(

@@ -10,14 +10,15 @@ import pytest
 
 from harness.ablation.execution import TRIES
 from harness.check.budget import Pacing
-from harness.check.execution import NOT_MEASURED, Execution, Judge, Measured, Unusable, finished
+from harness.check.execution import NOT_MEASURED, Execution, Judge, Measured, Unusable, aside, finished
 from harness.check.plan import Plan, Side, Trial, trials
 from harness.cli import options
 from harness.core.errors import EnvironmentFailure
+from harness.core.verdict import RunVerdict
 from harness.report.model import Report
 from harness.report.write import SUMMARY
 from harness.run.progress import Teller
-from tests.check.made_up import make_up
+from tests.check.made_up import crowd, make_up
 from tests.check.small import CALM, STORMY, Quiet, cell, plan
 
 BASE = "b" * 40
@@ -147,6 +148,44 @@ def test_a_base_of_another_schema_is_refused_with_the_reason(tmp_path: Path) -> 
 
     with pytest.raises(Unusable, match=r"cannot read what the base has left: .*schema 'sagastorm.run/older-"):
         Execution(plan(CALM, base=BASE), tmp_path, TWICE, Quiet(), Older(), judge()).carry_out()
+
+
+@pytest.mark.parametrize(
+    ("busy", "broken", "made"),
+    [(0.8, False, [7, 8]), (0.95, False, [7, 7, 8]), (0.95, True, [7, 8])],
+    ids=["room for all", "crowded", "crowded, and something broke"],
+)
+def test_a_run_whose_times_others_spoilt_is_made_once_more_and_the_first_is_kept_aside(
+    busy: float, broken: bool, made: list[int], tmp_path: Path
+) -> None:
+    class Crowded(Runs):
+        def __call__(self, trial: Trial, teller: Teller) -> None:
+            first = not self.made
+            super().__call__(trial, teller)
+            if first:
+                [summary] = trial.folder.glob(f"*/{SUMMARY}")
+                crowd(summary.parent, busy, broken=broken)
+
+    runs = Crowded()
+    for _ in range(2):  # the second time all of it is there
+        measured = Execution(plan(CALM), tmp_path, TWICE, Quiet(), runs, judge()).carry_out()
+        assert [seed for _, _, seed in runs.made] == made
+        assert seeds(measured.head) == [7, 8]
+    [trial] = trials(plan(CALM), tmp_path, 0)
+    assert aside(trial).exists() is (len(made) == 3)
+
+
+def test_a_machine_that_stays_crowded_is_what_the_run_tells(tmp_path: Path) -> None:
+    class Crowded(Runs):
+        def __call__(self, trial: Trial, teller: Teller) -> None:
+            super().__call__(trial, teller)
+            [summary] = trial.folder.glob(f"*/{SUMMARY}")
+            crowd(summary.parent, 0.95)
+
+    runs = Crowded()
+    measured = Execution(plan(CALM), tmp_path, Pacing(1, None, paired=False), Quiet(), runs, judge()).carry_out()
+    assert len(runs.made) == 2
+    assert [report.judgement.verdict for report in measured.head] == [RunVerdict.INCONCLUSIVE]
 
 
 def test_repeats_are_planned_anew_as_soon_as_it_is_known_how_long_one_takes(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def test_two_sides_and_several_cells_take_turns_and_every_second_repeat_goes_bac
     assert len({t.folder for repeat in (0, 1) for t in trials(asked, tmp_path, repeat)}) == 8
 
 
+def test_every_second_repeat_goes_backwards_within_its_runs_too(tmp_path: Path) -> None:
+    turns = [trials(plan(CALM, base="b" * 40), tmp_path, repeat)[0].flags["interleave"] for repeat in (0, 1, 2)]
+    assert turns == ["AB", "BA", "AB"]
+
+
 def test_each_repeat_has_a_seed_of_its_own_that_both_sides_share(tmp_path: Path) -> None:
     asked = plan(CALM, base="b" * 40)
     assert [[t.flags["seed"] for t in trials(asked, tmp_path, repeat)] for repeat in (0, 1)] == [["7", "7"], ["8", "8"]]

@@ -14,7 +14,8 @@ from harness.audit.checks import load_checks
 from harness.core.mitigations import Mitigations
 from harness.core.seeded import uniform
 from harness.core.verdict import Verdict
-from harness.gate.model import Gates
+from harness.gate.entry import fields_of
+from harness.gate.model import Gate, Gates
 from harness.gate.read import read_gates
 from harness.history.records import SagaRow
 from harness.report.model import Report, make_report
@@ -36,6 +37,11 @@ def gates(text: str = "", **table: Any) -> Gates:
         metric, _, limit = text.partition(" ")
         table = {"gate": [{"metric": metric, "limit": limit, **table}]}
     return read_gates(alone | table)
+
+
+def gate_of(expression: str, **fields: Any) -> Gate:
+    """One gate by itself; ``fields`` are further ones of a ``[[gate]]``."""
+    return read_gates({"gate": [fields_of(expression) | fields]}).gates[-1]
 
 
 def sagas(times: float = 1.0, *, turn: int = 0, noise: float = 0.0, count: int = SAGAS) -> list[SagaRow]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_USAGE
+from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_USAGE
 from harness.history import run_file
 from tests.cli.test_commands import sagastorm
 from tests.report import synthetic_run
@@ -59,7 +59,7 @@ def test_no_base_has_to_be_said(
     names = ", ".join(f'"{name}"' for name in ("every-fault-fired", "every-saga-ended"))
     with (project / "gates.toml").open("a") as file:
         file.write(f"[invariants]\nexcept = [{names}]\n")
-    assert sagastorm(monkeypatch, "gate", "one", "--runs", runs, "--no-base") in (EXIT_PASS, EXIT_INCONCLUSIVE)
+    assert sagastorm(monkeypatch, "gate", "one", "--runs", runs, "--no-base") == EXIT_INCONCLUSIVE  # it has no ledger
     assert "Left out by name: every-fault-fired, every-saga-ended, completion_ms.p50 within 5%" in " ".join(
         capsys.readouterr().out.split()
     )
@@ -80,6 +80,15 @@ def test_what_cannot_be_judged_is_bad_input_and_nothing_is_written(
 ) -> None:
     assert sagastorm(monkeypatch, "gate", *arguments, "--runs", runs, "--out", "out") == EXIT_USAGE
     assert not (project / "out").exists()
+
+
+def test_all_runs_that_are_missing_are_told_at_once(
+    runs: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sagastorm(monkeypatch, "gate", "one", "none-such", "--base", "lost", "--runs", runs) == EXIT_USAGE
+    told = capsys.readouterr().err
+    assert "none-such: no run there" in told
+    assert "lost: no run there" in told
 
 
 def test_a_file_in_the_place_of_the_folder_is_bad_input_before_anything_is_judged(

@@ -12,12 +12,12 @@ from harness.core.errors import UsageError
 from harness.core.mitigations import Mitigations
 from harness.gate import invariants
 from harness.gate.cases import cases_of
-from harness.gate.entry import gate_of
 from harness.gate.metrics import METRICS
 from harness.gate.model import Gates, Quantity, Tier, Window
 from harness.gate.reach import judged, refuse_idle
 from harness.gate.read import find_gates, read_gates
 from harness.settings import RunSettings
+from tests.gate.job import gate_of
 
 STORMY = {"name": "default", "faults": [{"name": "request-lost"}]}
 CASES = cases_of(RunSettings(), STORMY)
@@ -131,6 +131,8 @@ def test_all_problems_of_a_file_are_told_at_once() -> None:
         ('metric = "throughput_per_s"\ntolerance = "100%"\nagainst = "base"', "there cannot be less than none"),
         ('metric = "completion_ms.p50"\nlimit = "> -5 ms"', "not below 0"),
         ('metric = "compensation_rate"\nlimit = "< 500 %"', "from 0 to 100 %"),
+        ('metric = "dead_letters"\nlimit = ">= 0"', "not below 0; >= 0 is always, or never, kept"),
+        ('metric = "compensation_rate"\nlimit = "<= 100 %"', "from 0 to 100 %; <= 100 is always, or never, kept"),
         ('metric = "completion_ms.p50"', "either a limit"),
         ('metric = "completion_ms.p50"\nlimit = "< 1 s"\ntolerance = "5%"', "either a limit"),
         ('limit = "< 1 s"', "a path of summary.json"),

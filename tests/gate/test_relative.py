@@ -96,6 +96,30 @@ def test_too_few_pairs_are_no_pass(metric: str, pairs_made: int, needed: int) ->
     assert found.why == f"{pairs_made} pairs of blocks met the same arrivals; {needed} are needed."
 
 
+def test_several_blocks_of_the_same_two_runs_are_one_pair() -> None:
+    def turned(name: str, times: Sequence[float]) -> list[Report]:
+        """Runs of three blocks; what slows one of them down slows all three."""
+        rounds = range(3)
+        return [
+            run(
+                *(block(n, rows=sagas(slow, turn=9 * turn + n, noise=0.02)) for n in rounds),
+                run_id=f"{name}-{turn}",
+                interleave="AAA",
+            )
+            for turn, slow in enumerate(times)
+        ]
+
+    found = only(against("completion_ms.p50"), turned("own", (1.3, 1.2)), turned("base", (1.0, 1.0)))
+    assert (found.outcome, found.pairs) == (INCONCLUSIVE, 2)
+    assert (
+        found.why == "6 pairs of blocks met the same arrivals, which count as 2, one for each two runs; 3 are needed."
+    )
+    # Nine blocks of which six are 30 % slower: by themselves they would prove it, three pairs of runs do not.
+    found = only(against("completion_ms.p50"), turned("own", (1.3, 1.3, 1.0)), turned("base", (1.0, 1.0, 1.0)))
+    assert (found.outcome, found.pairs) == (INCONCLUSIVE, 3)
+    assert found.interval is not None and found.interval.low < 1.0
+
+
 def test_only_blocks_that_met_the_same_arrivals_are_paired() -> None:
     own, _ = pairs(4)
     base = [run(block(rows=sagas(count=150)), run_id=f"base-{n}") for n in range(4)]

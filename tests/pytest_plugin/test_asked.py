@@ -97,6 +97,12 @@ def test_a_gate_that_could_never_be_asked_is_refused(tmp_path: Path) -> None:
     assert "it would be asked of none of: create-order, calm, orchestrated" in told
 
 
+def test_a_gate_against_a_base_is_none_of_a_marker(tmp_path: Path) -> None:
+    against = {"name": "as fast", "metric": "completion_ms.p50", "tolerance": "5%", "against": "base"}
+    (told,) = problems(tmp_path, "calm", gates=[against])
+    assert told == "gates: 'as fast' is not valid; of one run by itself; sagastorm check --base holds it against a base"
+
+
 def test_a_storm_is_named_once(tmp_path: Path) -> None:
     assert "one storm; the rest by name" in problems(tmp_path, "calm", "default")[0]
     assert "one storm; the rest by name" in problems(tmp_path, "calm", storm="default")[0]

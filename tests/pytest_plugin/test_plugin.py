@@ -133,7 +133,9 @@ def test_it():
 """)  # fmt: skip
     result = project.tested()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["gate failed", "  completion_ms.p99 < 1 ms (orchestrated): *"])
+    result.stdout.fnmatch_lines(
+        ["gate failed: completion_ms.p99 < 1 ms (orchestrated): *", "FAILED *gate failed: completion_ms.p99 *"]
+    )
     result.stdout.no_fnmatch_line("*gates come first*")
 
 
