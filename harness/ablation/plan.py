@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from harness.ablation.cells import Cell
-from harness.core.errors import Problem, RunNotFound, UsageError
+from harness.core.errors import Problem, UsageError
+from harness.history import plan_file
 from harness.settings import RunSettings
 
 SCHEMA = "sagastorm.ablation/1"
@@ -19,7 +20,7 @@ FILE_NAME = "ablation.json"
 MOST_ROUNDS = 20
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(plan_file.PlanFile, frozen=True, kw_only=True):
     """The content of ``ablation.json``. The first cell has everything on; the others are held against it."""
 
     ablation_id: str
@@ -89,31 +90,12 @@ def begin(plan: Plan, folder: Path) -> Plan:
 
     Raises :class:`~harness.core.errors.UsageError` where another one is, or something else.
     """
-    if (folder / FILE_NAME).exists():
-        kept = load(folder)
-        if problems := list(_different(kept, plan)):
-            raise UsageError(problems)
-        return kept
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError([Problem("--out", str(folder), "the folder of an ablation, an empty one, or a new path")])
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{FILE_NAME}.part"
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
-    part.replace(folder / FILE_NAME)
-    return plan
+    return plan_file.begin(plan, folder / FILE_NAME, "an ablation", _different)
 
 
 def load(folder: Path) -> Plan:
     """The plan in a folder; :class:`~harness.core.errors.RunNotFound` where there is none, or none of this version."""
-    try:
-        plan = msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Plan)
-    except FileNotFoundError:
-        raise RunNotFound(f"{folder}: no ablation here (no {FILE_NAME})") from None
-    except msgspec.DecodeError as error:
-        raise RunNotFound(f"{folder / FILE_NAME}: {error}") from None
-    if plan.schema != SCHEMA:
-        raise RunNotFound(f"{folder / FILE_NAME}: schema {plan.schema!r}, this version reads {SCHEMA!r}")
-    return plan
+    return plan_file.load(folder / FILE_NAME, Plan, SCHEMA)
 
 
 def _different(kept: Plan, asked: Plan) -> Iterator[Problem]:

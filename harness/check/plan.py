@@ -17,8 +17,9 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from harness.core.errors import Problem, RunNotFound, UsageError
+from harness.core.errors import Problem, UsageError
 from harness.gate.model import MITIGATIONS, Case, Gates
+from harness.history import plan_file
 from harness.settings import RunSettings
 
 SCHEMA = "sagastorm.check/1"
@@ -69,7 +70,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """How long it should take, for as long as none was measured; see :mod:`.budget`."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(plan_file.PlanFile, frozen=True, kw_only=True):
     """The content of ``check.json``."""
 
     check_id: str
@@ -199,28 +200,7 @@ def begin(plan: Plan, folder: Path) -> Plan:
 
     Raises :class:`~harness.core.errors.UsageError` where another one is, or something else.
     """
-    if (folder / FILE_NAME).exists():
-        kept = _load(folder)
-        if problems := list(_different(kept, plan)):
-            raise UsageError(problems)
-        return kept
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError([Problem("--out", str(folder), "the folder of a check, an empty one, or a new path")])
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{FILE_NAME}.part"
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
-    part.replace(folder / FILE_NAME)
-    return plan
-
-
-def _load(folder: Path) -> Plan:
-    try:
-        plan = msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Plan)
-    except msgspec.DecodeError as error:
-        raise RunNotFound(f"{folder / FILE_NAME}: {error}") from None
-    if plan.schema != SCHEMA:
-        raise RunNotFound(f"{folder / FILE_NAME}: schema {plan.schema!r}, this version reads {SCHEMA!r}")
-    return plan
+    return plan_file.begin(plan, folder / FILE_NAME, "a check", _different)
 
 
 def _different(kept: Plan, asked: Plan) -> Iterator[Problem]:
