@@ -8,10 +8,11 @@ from urllib.parse import quote, urlencode
 
 from harness.core.verdict import RunVerdict
 from harness.report.backend import backend_name
+from harness.report.chart_parts import Chart
 from harness.report.compare import covers, intervals
 from harness.report.compare_runs import FIELDS
 from harness.report.compare_terminal import NOT_ALTERNATING
-from harness.report.comparison_charts import Chart, distributions, timelines
+from harness.report.comparison_charts import distributions, timelines
 from harness.report.comparison_sides import Group, Picked, SideBySide
 from harness.report.comparison_tables import (
     amplification_rows,
@@ -19,12 +20,11 @@ from harness.report.comparison_tables import (
     difference_rows,
     fault_counts,
     figure_rows,
-    outcome_parts,
     version_rows,
     witnesses,
 )
 from harness.report.faults import storm_name
-from harness.report.tables import instrument_rows
+from harness.report.tables import instrument_rows, outcome_parts
 from harness.report.templates import SIGNS, environment, own_file, policy
 from harness.report.wording import plain
 
@@ -169,7 +169,7 @@ def _group(group: Group, distribution: Chart, timeline: Chart) -> dict[str, Any]
         "distribution": distribution,
         "timeline": timeline,
         "figures": figure_rows(group),
-        "outcomes": [outcome_parts(side) for side in group.sides],
+        "outcomes": [outcome_parts(side.report.outcomes.get(side.topology)) for side in group.sides],
         "amplification": amplification_rows(group),
         "faults": fault_counts(group),
         "anomalies": anomaly_counts(group),

@@ -142,28 +142,6 @@ def figure_rows(group: Group) -> list[dict[str, Any]]:
     ]
 
 
-def outcome_parts(side: Side) -> list[dict[str, Any]]:
-    """What became of the arrivals, of those parts that are not empty."""
-    counts = side.report.outcomes.get(side.topology)
-    if counts is None:
-        return []
-    parts = {
-        "completed": counts.completed,
-        "compensated": counts.compensated,
-        # Of the sagas without an answer, those whose end is not known are told as that.
-        "unresolved": max(0, counts.unresolved - counts.errors),
-        "no answer": counts.errors,
-        "rejected": counts.rejected,
-        "dropped": counts.dropped,
-    }
-    total = sum(parts.values())
-    return [
-        {"label": label, "count": count(amount), "share": round(100 * amount / total, 1)}
-        for label, amount in parts.items()
-        if amount
-    ]
-
-
 def amplification_rows(group: Group) -> list[dict[str, Any]]:
     """Attempts by first attempts, layer by layer; ``width``: what is above 1, by the most of any."""
     names = {**{layer: LAYER_NAMES[layer] for layer in LAYERS}, "total": "all layers"}

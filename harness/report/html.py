@@ -14,9 +14,9 @@ import msgspec
 
 from harness.report import charts
 from harness.report.backend import backend_lines, backend_name
+from harness.report.chart_parts import Chart
 from harness.report.compare import UNCLEAR, Comparison, Difference, covers
 from harness.report.faults import Trouble, storm_name
-from harness.report.figures import Outcomes
 from harness.report.metrics import falsified
 from harness.report.mitigations import mitigation_line
 from harness.report.model import Report
@@ -40,6 +40,7 @@ from harness.report.tables import (
     lead,
     machine_line,
     no_anomaly_line,
+    outcome_parts,
     round_lines,
     sagas_in_common,
     spread_line,
@@ -104,7 +105,7 @@ def _charts(report: Report) -> dict[str, Any]:
     }
 
 
-def _unless(withheld: Mapping[str, str], chart: charts.Chart, *paths: str) -> charts.Chart:
+def _unless(withheld: Mapping[str, str], chart: Chart, *paths: str) -> Chart:
     """The chart, or why it is not shown where what it draws is wrong on this backend."""
     why = next((withheld[path] for path in paths if path in withheld), None)
     return chart if why is None else replace(chart, missing=f"Not shown: {why}.")
@@ -114,7 +115,7 @@ def _tables(report: Report) -> dict[str, Any]:
     instrument = report.run.instrument
     return {
         "rows": [_row(row) for row in comparison_rows(report)],
-        "outcomes": [{"topology": name, "parts": _parts(counts)} for name, counts in report.outcomes.items()],
+        "outcomes": [{"topology": name, "parts": outcome_parts(counts)} for name, counts in report.outcomes.items()],
         "amplification": _amplification(report),
         "faults": [_fault(trouble) for trouble in report.trouble],
         "collateral": collateral_lines(report),
@@ -225,26 +226,6 @@ def _row(row: Row) -> dict[str, Any]:
             for each in row.differences
         ],
     }
-
-
-def _parts(counts: Outcomes | None) -> list[dict[str, Any]]:
-    if counts is None:
-        return []
-    parts = {
-        "completed": counts.completed,
-        "compensated": counts.compensated,
-        # Of the sagas without an answer, those whose end is not known are told as that.
-        "unresolved": max(0, counts.unresolved - counts.errors),
-        "no answer": counts.errors,
-        "rejected": counts.rejected,
-        "dropped": counts.dropped,
-    }
-    total = sum(parts.values())
-    return [
-        {"label": label, "count": count(amount), "share": round(100 * amount / total, 1)}
-        for label, amount in parts.items()
-        if amount
-    ]
 
 
 def _amplification(report: Report) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.report.compare import Comparison, Difference
 from harness.report.faults import Trouble
@@ -200,6 +201,27 @@ def conclusion(headline: Headline) -> str:
         return f"{headline.title}: {headline.values}, {headline.value}, without an interval: {headline.why}."
     clear = "" if headline.clear else ": no clear difference"
     return f"{headline.title}: {headline.values}, {headline.value} ({headline.interval}){clear}."
+
+
+def outcome_parts(counts: Outcomes | None) -> list[dict[str, Any]]:
+    """What became of the arrivals, of those parts that are not empty."""
+    if counts is None:
+        return []
+    parts = {
+        "completed": counts.completed,
+        "compensated": counts.compensated,
+        # Of the sagas without an answer, those whose end is not known are told as that.
+        "unresolved": max(0, counts.unresolved - counts.errors),
+        "no answer": counts.errors,
+        "rejected": counts.rejected,
+        "dropped": counts.dropped,
+    }
+    total = sum(parts.values())
+    return [
+        {"label": label, "count": count(amount), "share": round(100 * amount / total, 1)}
+        for label, amount in parts.items()
+        if amount
+    ]
 
 
 def hop_rows(report: Report) -> list[tuple[str, str, str, str]]:

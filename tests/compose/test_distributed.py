@@ -9,7 +9,8 @@ import pytest
 from harness.load.arrivals import arrivals
 from tests.load.bench import Bench, free_port, statuses
 from tests.load.conftest import bench, plugin
-from tests.load.test_scenario_system import own_scenario, start, web_ui, workers
+from tests.load.fake_system import own_scenario
+from tests.load.locust_web_ui import start, web_ui, workers
 
 __all__ = ["bench", "plugin"]  # fixtures, taken from the load generator's tests
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from hashlib import sha256
 from html import unescape
-from html.parser import HTMLParser
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -24,6 +21,7 @@ from harness.report.run_data import RunData
 from harness.report.selection import Chosen, Reason, choose
 from harness.report.templates import HERE
 from harness.report.traffic import Traffic, hops, read_traffic
+from tests.html_page import EVIL, Page, policy_hash
 from tests.report import synthetic_run
 from tests.report.small import block, fault, pair, run, saga
 
@@ -34,35 +32,6 @@ UPSTREAM_SHA256 = {
 """Of the files in the npm package uplot 1.6.32."""
 CHARGED_TWICE = msgspec.structs.replace(synthetic_run.CHARGED_TWICE, sagas=("s-2-41", "s-2-97"))
 PICTURED = ("orchestrated", "choreographed")
-EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
-
-
-class Page(HTMLParser):
-    """What a browser would find: elements with their attributes, and the scripts' text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append((dict(attrs), ""))
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem == "script":
-            attributes, text = self.scripts.pop()
-            self.scripts.append((attributes, text + data))
-
-    def ids(self) -> list[str]:
-        return [str(attributes["id"]) for _, attributes in self.elements if "id" in attributes]
-
-    def charts(self) -> list[dict[str, Any]]:
-        (text,) = [text for attributes, text in self.scripts if attributes.get("id") == "chart-data"]
-        charts: list[dict[str, Any]] = msgspec.json.decode(text)
-        return charts
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +62,7 @@ def test_the_page_loads_nothing_from_elsewhere(text: str) -> None:
 def test_no_script_runs_but_our_own_as_they_stand_in_the_page(text: str) -> None:
     (allowed,) = re.findall(r"script-src (.*?);", unescape(text))
     scripts = [script for attributes, script in Page(text).scripts if "type" not in attributes]
-    hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
+    hashes = [policy_hash(script) for script in scripts]
     assert allowed.split() == hashes
 
 
@@ -106,11 +75,11 @@ def test_the_page_leads_with_the_verdict_and_three_differences_with_their_interv
 
 def test_every_chart_has_its_place_its_title_its_unit_and_a_table(text: str) -> None:
     page = Page(text)
-    charts = page.charts()
+    charts = page.chart_data
     assert [chart["id"] for chart in charts] == [
         "distribution", "loop-0", "loop-1"
     ]  # fmt: skip
-    assert {f"plot-{chart['id']}" for chart in charts} <= set(page.ids())
+    assert {f"plot-{chart['id']}" for chart in charts} <= set(page.values("id"))
     labels = [attributes.get("aria-label") for _, attributes in page.elements if attributes.get("role") == "img"]
     assert len([label for label in labels if label]) >= len(charts)
     figures = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
@@ -119,16 +88,16 @@ def test_every_chart_has_its_place_its_title_its_unit_and_a_table(text: str) -> 
 
 
 def test_lines_of_a_chart_are_as_long_as_their_axis_and_rise_to_all_sagas(text: str) -> None:
-    for chart in Page(text).charts():
+    for chart in Page(text).chart_data:
         for line in [line for panel in chart["spec"].get("panels", [chart["spec"]]) for line in panel["lines"]]:
             assert len(line["values"]) == len(chart["spec"]["x"])
-    distribution = Page(text).charts()[0]["spec"]
+    distribution = Page(text).chart_data[0]["spec"]
     assert [line["values"][-1] for line in distribution["lines"]] == [100.0, 100.0]
     assert [line["values"][0] for line in distribution["lines"]] == [0.0, 0.0]
 
 
 def test_the_loop_counts_every_scheduled_and_every_ended_saga_once(report: Report, text: str) -> None:
-    chart = next(chart for chart in Page(text).charts() if chart["id"] == "loop-0")
+    chart = next(chart for chart in Page(text).chart_data if chart["id"] == "loop-0")
     blocks = report.data.complete("orchestrated")
     sagas_per_second = chart["spec"]["panels"][0]
     lines = {
@@ -142,7 +111,7 @@ def test_the_loop_counts_every_scheduled_and_every_ended_saga_once(report: Repor
 
 
 def test_the_loop_of_every_topology_has_the_same_axes(text: str) -> None:
-    first, second = (chart["spec"] for chart in Page(text).charts() if chart["id"].startswith("loop"))
+    first, second = (chart["spec"] for chart in Page(text).chart_data if chart["id"].startswith("loop"))
     assert first["x"] == second["x"]
     assert [panel["range"] for panel in first["panels"]] == [panel["range"] for panel in second["panels"]]
     assert [panel["unit"] for panel in first["panels"]] == [
@@ -151,7 +120,7 @@ def test_the_loop_of_every_topology_has_the_same_axes(text: str) -> None:
 
 
 def test_retries_are_drawn_by_layer_and_in_all(text: str) -> None:
-    loops = [chart["spec"] for chart in Page(text).charts() if chart["id"].startswith("loop")]
+    loops = [chart["spec"] for chart in Page(text).chart_data if chart["id"].startswith("loop")]
     assert [[line["role"] for line in spec["panels"][1]["lines"]] for spec in loops] == [
         ["total", "sdk", "delivery", "stepfunctions"], ["total", "sdk", "delivery"]
     ]  # fmt: skip
@@ -161,7 +130,7 @@ def test_the_chart_tells_when_a_topology_was_back_and_when_it_never_was(tmp_path
     spec = synthetic_run.Spec(interleave="AB", duration_s=24.0, fades_s={"orchestrated": 6.0, "choreographed": inf})
     data = synthetic_run.read(synthetic_run.build(tmp_path, spec))
     report = make_report(data, synthetic_run.audits(data))
-    back = [chart["spec"]["back"] for chart in Page(render_page(report)).charts() if chart["id"].startswith("loop")]
+    back = [chart["spec"]["back"] for chart in Page(render_page(report)).chart_data if chart["id"].startswith("loop")]
     late_s = report.topologies["orchestrated"].recovery_s
     assert late_s
     assert back == [
@@ -211,15 +180,15 @@ def test_text_from_the_run_cannot_become_markup_or_script() -> None:
 
 def test_a_page_can_be_made_of_a_run_without_blocks() -> None:
     text = render_page(make_report(run(interleave="AB"), []))
-    assert Page(text).charts() == []
+    assert Page(text).chart_data == []
     assert "No saga ended." in text
 
 
 def test_a_page_can_be_made_of_one_topology_without_series() -> None:
     data = run(block(0, series={}))
     text = render_page(make_report(data, synthetic_run.audits(data)))
-    assert [chart["id"] for chart in Page(text).charts()] == ["distribution", "loop-0"]
-    assert [panel["unit"] for panel in Page(text).charts()[1]["spec"]["panels"]] == [
+    assert [chart["id"] for chart in Page(text).chart_data] == ["distribution", "loop-0"]
+    assert [panel["unit"] for panel in Page(text).chart_data[1]["spec"]["panels"]] == [
         "sagas per second",
         "sagas",
         "seconds",
@@ -257,10 +226,10 @@ def test_identical_topologies_draw_a_point_and_not_an_error() -> None:
 
 def test_every_link_leads_to_a_place_on_the_page_and_no_place_has_two_names(text: str) -> None:
     page = Page(text)
-    assert len(page.ids()) == len(set(page.ids()))
+    assert len(page.values("id")) == len(set(page.values("id")))
     links = [str(attributes["href"]) for tag, attributes in page.elements if tag == "a"]
     assert links
-    assert {link.removeprefix("#") for link in links} <= set(page.ids())
+    assert {link.removeprefix("#") for link in links} <= set(page.values("id"))
 
 
 def test_the_witness_of_an_anomaly_leads_to_its_journey(text: str) -> None:

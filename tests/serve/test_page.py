@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from hashlib import sha256
-from html.parser import HTMLParser
-from typing import Any
 
 import msgspec
 import pytest
 
 from harness.audit.auditor import Anomaly
 from harness.history.run_file import Deviation
-from harness.report.comparison_charts import TABLE_ROWS, distributions, timelines
+from harness.report.chart_parts import TABLE_ROWS
+from harness.report.comparison_charts import distributions, timelines
 from harness.report.comparison_page import DASHES, render_comparison
 from harness.report.model import Report, make_report
 from harness.report.run_data import RunData
+from tests.html_page import EVIL, Page, policy_hash
 from tests.report import synthetic_run
 from tests.report.small import block, run, saga, sagas
 from tests.serve.saved import both, compared, of
-
-EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
-
-
-class Page(HTMLParser):
-    """What a browser would find."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append((dict(attrs), ""))
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem == "script":
-            attributes, text = self.scripts.pop()
-            self.scripts.append((attributes, text + data))
-
-    def values(self, name: str) -> list[str]:
-        return [str(attributes[name]) for _, attributes in self.elements if name in attributes]
-
-    @property
-    def data(self) -> dict[str, Any]:
-        (text,) = [text for attributes, text in self.scripts if attributes.get("id") == "chart-data"]
-        data: dict[str, Any] = msgspec.json.decode(text)
-        return data
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +63,7 @@ def test_only_the_scripts_of_the_page_may_run_and_nothing_is_loaded(text: str) -
     page = Page(text)
     (policy,) = [value for value in page.values("content") if "default-src" in value]
     running = [script for attributes, script in page.scripts if "type" not in attributes]
-    hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in running]
+    hashes = [policy_hash(script) for script in running]
     assert len(running) == 2
     assert f"script-src {' '.join(hashes)};" in policy
     assert policy.startswith("default-src 'none'; ")
@@ -125,7 +92,7 @@ def test_what_differs_is_never_silent() -> None:
 
 def test_every_chart_has_its_place_its_legend_and_its_table(text: str) -> None:
     page = Page(text)
-    ids = [chart["id"] for chart in page.data["charts"]]
+    ids = [chart["id"] for chart in page.chart_data["charts"]]
     assert ids == ["distribution-0", "distribution-1", "timeline-0", "timeline-1"]
     assert {f"plot-{each}" for each in ids} <= set(page.values("id"))
     figures = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
@@ -134,7 +101,7 @@ def test_every_chart_has_its_place_its_legend_and_its_table(text: str) -> None:
 
 
 def test_lines_are_as_long_as_their_axis_and_no_two_sides_look_alike(text: str) -> None:
-    data = Page(text).data
+    data = Page(text).chart_data
     for chart in data["charts"]:
         for each in chart["spec"].get("panels", [chart["spec"]]):
             assert {len(line["values"]) for line in each["lines"]} == {len(chart["spec"]["x"])}
@@ -202,15 +169,15 @@ def test_a_page_can_be_made_of_runs_without_any_block() -> None:
     empty = run(interleave="AB")
     report = make_report(empty, [])
     text = render_comparison(compared("one", "two", one=report, two=report))
-    assert Page(text).data["charts"] == []
+    assert Page(text).chart_data["charts"] == []
     assert "No saga ended." in text
 
 
 def test_eight_picks_fit_on_a_page() -> None:
     runs = {f"run{number}": both(f"run{number}", 100.0 + 10 * number) for number in range(8)}
     page = Page(render_comparison(compared(*runs, **runs), served=True))
-    assert len(page.data["charts"]) == 4
-    assert [line["side"] for line in page.data["charts"][0]["spec"]["lines"]] == list(range(8))
+    assert len(page.chart_data["charts"]) == 4
+    assert [line["side"] for line in page.chart_data["charts"][0]["spec"]["lines"]] == list(range(8))
 
 
 def test_links_lead_to_another_base_and_to_fewer_picks() -> None:

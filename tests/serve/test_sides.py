@@ -7,7 +7,8 @@ import pytest
 from harness.core.errors import UsageError
 from harness.report.comparison_page import remarks
 from harness.report.comparison_sides import Pick, parse_picks
-from harness.report.comparison_tables import difference_rows, outcome_parts
+from harness.report.comparison_tables import difference_rows
+from harness.report.tables import outcome_parts
 from tests.report.small import block, sagas
 from tests.serve.saved import both, compared, of
 
@@ -76,7 +77,8 @@ def test_figures_of_a_block_are_of_that_block_only() -> None:
     report = of(block(0, rows=sagas(120)), block(1, rows=sagas(100), round=1))
     sides = compared("one:1", "one:2", one=report).groups[0].sides
     assert [side.report.topologies["orchestrated"].scheduled for side in sides] == [120, 100]
-    assert [part["count"] for side in sides for part in outcome_parts(side)] == ["120", "100"]
+    outcomes = [side.report.outcomes["orchestrated"] for side in sides]
+    assert [part["count"] for counts in outcomes for part in outcome_parts(counts)] == ["120", "100"]
 
 
 def test_other_arrivals_give_differences_without_an_interval_and_the_reason() -> None:

@@ -14,7 +14,7 @@ import pytest
 from harness.run.tally import RESOLUTION
 from tests.load.bench import SCENARIOS, Bench
 from tests.load.conftest import plugin
-from tests.load.test_scenario_system import get, state, web_ui
+from tests.load.locust_web_ui import get, state, web_ui
 
 __all__ = ["plugin"]
 
