@@ -115,12 +115,15 @@ class Compared:
 def compare(report: Report, baselines: Sequence[Baseline], name: str) -> Compared:
     """Hold a run against the baseline of its settings, and of its kind of machine if there is one; itself does not count there.
 
-    Raises ``UsageError`` where no run of these settings was saved, with what the nearest one differs in.
+    Raises ``UsageError`` where no other run of these settings was saved, with what the nearest one differs in.
     """
     asked, here = settings_of(report.run), machine_of(report.run)
     same = [_without(report.run, each) for each in baselines if each.settings == asked]
     if not same:
         raise UsageError(_refused(report.run, asked, baselines, name))
+    same = [each for each in same if each.runs]
+    if not same:
+        raise UsageError([Problem("--name", name, f"a baseline with more runs like {report.run.run_id} than itself")])
     # Of unlike machines the least unlike, of these the one that was used last.
     best = min(sorted(same, key=_last, reverse=True), key=lambda each: len(_differing(here, each.machine)))
     unlike = _differing(here, best.machine)

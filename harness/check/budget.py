@@ -11,16 +11,16 @@ from harness.check.plan import MOST_REPEATS
 from harness.core.errors import Problem, UsageError
 from harness.gate.expression import told_value
 from harness.gate.model import TOPOLOGY, Finding, Gates, Quantity, Tier
-from harness.gate.relative import MIN_PAIRS
-from harness.report.compare import TAIL_ROUNDS
+from harness.gate.relative import pairs_needed
 from harness.settings import RunSettings
 
 BLOCK_OVERHEAD_S = 11.0
 RUN_OVERHEAD_S = 12.0
 """What a run takes beside its load: a backend, processes and a drain for each block; the instrument, audit and report.
 On two cores with the embedded backend. As soon as a run was made, its own time is what counts."""
-PAIRS = max(MIN_PAIRS, TAIL_ROUNDS)
-"""Pairs of blocks with which no relative gate is inconclusive for want of them."""
+PAIRS = 6
+"""Pairs that relative gates are given where nothing was asked for: with as many, a build that is 15 % slower fails if pairs vary by
+5 % or less (docs/gates.md), and two that others spoilt can be left out."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,25 @@ class Pacing:
     budget_s: float | None
     paired: bool
     """Runs are held against runs. Then a number of repeats that is even, so that each side goes first as often as the other."""
-    least: int = 1
-    """What the gates take, see :func:`least_repeats`; made where nothing else was asked for."""
+    usual: int = 1
+    """What the gates are given where nothing was asked for, see :func:`repeats_for`."""
+    needed: int = 1
+    """With fewer, some gate against something cannot tell."""
 
     def wanted(self, done: int, spent_s: float, repeat_s: float) -> int:
         """How many repeats to make in all, after ``done`` of them took ``spent_s``, if another takes ``repeat_s``."""
         if self.budget_s is None:
-            return self.repeats or self._even(self.least + 1 if self.paired else self.least)
+            return self.repeats or self.usual + (self.usual % 2 if self.paired else 0)
         fit = done + int(max(0.0, self.budget_s - spent_s) // repeat_s)
         return max(self._even(min(self.repeats or MOST_REPEATS, fit)), done, 1)
+
+    def shortage(self, repeat_s: float) -> str | None:
+        """What is told of a check that is planned with so few repeats that some gate is going to be inconclusive."""
+        wanted = self.wanted(0, 0.0, repeat_s)
+        if wanted >= self.needed:
+            return None
+        takes = f"{self.needed} repeats, about {minutes(self.needed * repeat_s)}"
+        return f"Too few to tell: {wanted} repeats are planned, and gates against something take {takes}."
 
     def check(self, repeat_s: float) -> None:
         """Raises :class:`~harness.core.errors.UsageError` where not even one repeat fits."""
@@ -47,18 +57,26 @@ class Pacing:
             raise UsageError([Problem("--budget", minutes(self.budget_s), f"{minutes(repeat_s)} or more: one repeat")])
 
     def _even(self, repeats: int) -> int:
-        return repeats - repeats % 2 if self.paired and repeats > 1 else repeats
+        odd = self.paired and repeats % 2 and repeats > self.needed
+        return repeats - 1 if odd else repeats
 
 
-def least_repeats(gates: Gates, interleave: str) -> int:
-    """With how many repeats relative gates have :data:`PAIRS`; 1 where there are none.
+def repeats_for(gates: Gates, interleave: str, pairs: int | None = None) -> int:
+    """With how many repeats relative gates have so many pairs, or as many as they cannot do without; 1 where there are none.
 
     Two runs make one pair, however many blocks they have; topologies of one run as many as it has turns of both.
     """
-    against = [gate.against for gate in gates.gates if gate.against]
-    if all(each.startswith(TOPOLOGY) for each in against):
-        return math.ceil(PAIRS / min(Counter(interleave).values())) if against else 1
-    return PAIRS
+    turns = min(Counter(interleave).values())
+    relative = [gate for gate in gates.gates if gate.against]
+    return max(
+        (
+            math.ceil(
+                (pairs or pairs_needed(gate.metric)) / (turns if (gate.against or "").startswith(TOPOLOGY) else 1)
+            )
+            for gate in relative
+        ),
+        default=1,
+    )
 
 
 def planned_run_s(settings: RunSettings) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,19 +14,24 @@ import msgspec
 from harness.ablation.execution import TRIES
 from harness.check.budget import Pacing, minutes
 from harness.check.plan import Plan, Side, Trial, trials
-from harness.core.errors import EnvironmentFailure, RunNotFound
+from harness.core.errors import EnvironmentFailure, RunNotFound, UsageError
 from harness.core.verdict import Verdict
 from harness.report.costs import machine_load
-from harness.report.judge import MACHINE_BUSY_LIMIT, TIMES_ONLY
+from harness.report.judge import FOREIGN_DIFFERENCE_LIMIT, MACHINE_BUSY_LIMIT, TIMES_ONLY
 from harness.report.model import Report
+from harness.report.run_data import CPU
 from harness.report.write import SUMMARY, read_report
 from harness.run.progress import Teller
 
-DONE, NOT_MEASURED, CROWDED = "done.json", "not-measured.txt", "crowded"
+DONE, NOT_MEASURED = "done.json", "not-measured.txt"
+AGAIN = "-again"
+"""Ends the folder of a run that was made once more; the first one stays beside it."""
 
 MakeRun = Callable[[Trial, Teller], None]
 """Makes the run of a trial in its folder and judges it. Raises ``EnvironmentFailure`` where it could not be made, and
 ``KeyboardInterrupt`` where a person wants no more of it."""
+Runs = dict[str, tuple[Trial, Report]]
+"""By the names of the trials."""
 
 
 class Unusable(EnvironmentFailure):
@@ -85,6 +91,7 @@ class Execution:
     measured: Measured = field(default_factory=Measured)
     spent_s: float = 0.0
     """By all runs that there are, whenever they were made."""
+    _failures: dict[str, str] = field(default_factory=dict)
 
     def carry_out(self) -> Measured:
         """Measure what is not finished yet, repeat by repeat, for as long as the pacing wants more.
@@ -96,50 +103,70 @@ class Execution:
         planned_s = sum(trial.cell.planned_s for trial in trials(self.plan, self.folder, 0))
         wanted = self.pacing.wanted(0, 0.0, planned_s)
         while measured.repeats < wanted:
-            for trial in trials(self.plan, self.folder, measured.repeats):
-                self._one(trial, wanted)
-                if measured.stopped:
-                    return measured
+            repeat = trials(self.plan, self.folder, measured.repeats)
+            runs = self._in_turns(repeat, f" of {wanted}")
+            if not measured.stopped:
+                runs |= self._once_more(runs)
+            for trial, report in runs.values():
+                measured.add(trial, report)
+            measured.missing = [
+                (each, self._failures[each.name]) for each in repeat if each.name in self._failures.keys() - runs
+            ]
+            if measured.stopped:
+                return measured
             measured.repeats += 1
             if measured.missing:
                 return measured
             wanted = self._replanned()
         return measured
 
-    def _one(self, trial: Trial, wanted: int) -> None:
-        """Add the trial's run, made if it is not finished."""
-        if first := finished(replace(trial, folder=aside(trial))):
-            self.spent_s += first.took_s
-        report = self._measured(trial, wanted)
-        if report and crowded_by_others(report) and not aside(trial).exists():
-            self.teller.say("  others had the machine: measured once more")
-            trial.folder.rename(aside(trial))
-            report = self._measured(trial, wanted)
-        if report is None:
-            return
-        self.measured.add(trial, report)
-        if trial.side is Side.HEAD and not trial.cell.reference and (broken := self.judge.broken(report)):
-            self.measured.stopped = broken
-            self.teller.say(f"Stopped early: {broken}")
+    def _in_turns(self, repeat: Sequence[Trial], told: str) -> Runs:
+        """Those that could be made, up to the one in which an invariant broke."""
+        runs: Runs = {}
+        for trial in repeat:
+            done = finished(trial)
+            if done is None:
+                self.teller.say(f"{trial.name}{told}")
+                done = self._made(trial)
+            if done is None:
+                continue
+            self.spent_s += done.took_s
+            report = self._read(trial, done)
+            runs[trial.name] = trial, report
+            self.teller.say(f"  {report.run.run_id}: {report.judgement.verdict}, after {minutes(done.took_s)}")
+            if trial.side is Side.HEAD and not trial.cell.reference and (broken := self.judge.broken(report)):
+                self.measured.stopped = broken
+                self.teller.say(f"Stopped early: {broken}")
+                break
+        return runs
 
-    def _measured(self, trial: Trial, wanted: int) -> Report | None:
-        done = finished(trial)
-        if done is None:
-            self.teller.say(f"{trial.name} of {wanted}")
-            done = self._made(trial)
-        if done is None:
-            return None
-        self.spent_s += done.took_s
-        report = self._read(trial, done)
-        self.teller.say(f"  {report.run.run_id}: {report.judgement.verdict}, after {minutes(done.took_s)}")
-        return report
+    def _once_more(self, runs: Runs) -> Runs:
+        """Where other programs spoilt the times of a run and nothing else is wrong: it and those that it is held against, made
+        anew, as only what takes turns has the same machine. None where not all of them could be made."""
+        by_case: dict[tuple[str, str], list[tuple[Trial, Report]]] = defaultdict(list)
+        for trial, report in runs.values():
+            by_case[trial.cell.flags["saga"], trial.cell.flags["storm"]].append((trial, report))
+        anew: Runs = {}
+        for together in by_case.values():
+            reports = [report for _, report in together]
+            if not (all(map(only_times_are_open, reports)) and any(map(crowded_by_others, reports))):
+                continue
+            again = [
+                replace(trial, folder=trial.folder.with_name(f"{trial.folder.name}{AGAIN}")) for trial, _ in together
+            ]
+            made = self._in_turns(again, ", once more: others had the machine")
+            if self.measured.stopped or len(made) == len(again):
+                anew |= made
+            if self.measured.stopped:
+                break
+        return anew
 
     def _made(self, trial: Trial) -> _Done | None:
+        began_s = time.monotonic()
         for _ in range(TRIES):
             # Half a run cannot be gone on with: its other half met other arrivals.
             shutil.rmtree(trial.folder, ignore_errors=True)
             trial.folder.mkdir(parents=True)
-            began_s = time.monotonic()
             try:
                 self.make_run(trial, self.teller)
             except Unusable:
@@ -153,7 +180,8 @@ class Execution:
             (trial.folder / DONE).write_bytes(msgspec.json.encode(done))
             return done
         (trial.folder / NOT_MEASURED).write_text(f"{failure}\n", encoding="utf-8")
-        self.measured.missing.append((trial, failure))
+        self.spent_s += time.monotonic() - began_s
+        self._failures[trial.name] = failure
         return None
 
     def _read(self, trial: Trial, done: _Done) -> Report:
@@ -170,26 +198,30 @@ class Execution:
         wanted = self.pacing.wanted(done, self.spent_s, repeat_s)
         fits = f", which is what fits into {minutes(self.pacing.budget_s)}" if self.pacing.budget_s else ""
         self.teller.say(f"{done} of {wanted} repeats{fits}; each takes {minutes(repeat_s)}")
-        for line in self.judge.buys(self.measured, wanted):
+        try:
+            lines = self.judge.buys(self.measured, wanted)
+        except UsageError as error:
+            raise Unusable(
+                f"the runs of the base and of this revision cannot be held against each other: {error}"
+            ) from error
+        for line in lines:
             self.teller.say(f"  {line}")
         return wanted
 
 
-def aside(trial: Trial) -> Path:
-    """Where the trial's first run is kept if it had to be made once more."""
-    return trial.folder.with_name(f"{trial.folder.name}-{CROWDED}")
+def only_times_are_open(report: Report) -> bool:
+    """Whether nothing broke, and nothing is unknown but how long things would have taken."""
+    return {check.rule for check in report.judgement.checks if check.verdict is not Verdict.VALID} <= TIMES_ONLY
 
 
 def crowded_by_others(report: Report) -> bool:
-    """Whether other programs spoilt a run's times, and nothing else is wrong with it.
-
-    Asked of both sides alike. What broke on a crowded machine broke all the same, and such a run is kept.
-    """
-    open_questions = {check.rule for check in report.judgement.checks if check.verdict is not Verdict.VALID}
-    if not open_questions or open_questions - TIMES_ONLY:
-        return False
-    loads = (machine_load(block, report.data.cores) for block in report.data.blocks)
-    return any(load.ours <= MACHINE_BUSY_LIMIT < load.busy for load in loads if load)
+    """Whether a block had too little of the machine for what other programs used of it."""
+    return any(
+        load.busy > MACHINE_BUSY_LIMIT and load.foreign > FOREIGN_DIFFERENCE_LIMIT
+        for block in report.data.blocks
+        # A backend that is not in sight would pass for others.
+        if block.of_kind(CPU, "backend") and (load := machine_load(block, report.data.cores))
+    )
 
 
 def finished(trial: Trial) -> _Done | None:

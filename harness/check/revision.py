@@ -53,9 +53,15 @@ class Repository:
         return self.attempt("cat-file", "-e", f"{commit}:{inside}")
 
     def state(self) -> str:
-        """The commit that is checked out; with a digest of what was changed since, if anything was."""
+        """The commit that is checked out; with a digest of what was changed since, if anything was.
+
+        Of files that git was not told of, those of Python count: others may be what a check itself has left.
+        """
         commit = self.git("rev-parse", "HEAD")
         changes = self.git("diff", "--binary", "--no-ext-diff", "HEAD")
+        new = self.git("ls-files", "-z", "--others", "--exclude-standard", "--full-name", "--", ":/*.py").split("\0")
+        for name in filter(None, new):
+            changes += f"{name}\0{hashlib.sha256((self.root / name).read_bytes()).hexdigest()}"
         return f"{commit}-dirty-{hashlib.sha256(changes.encode()).hexdigest()[:12]}" if changes else commit
 
 

@@ -6,11 +6,10 @@ import hashlib
 import os
 import shlex
 import tomllib
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -25,9 +24,9 @@ from harness.check.plan import MOST_REPEATS, Cell, Matrix, Plan, Side
 from harness.check.revision import Repository, repository
 from harness.check.runs import ordinary_runs, terminable
 from harness.cli import options
-from harness.core.errors import EXIT_ENVIRONMENT, EXIT_FAIL, EXIT_INTERRUPTED, Problem, UsageError
+from harness.core.errors import EXIT_ENVIRONMENT, EXIT_FAIL, EXIT_INTERRUPTED, Problem, UsageError, attempt
 from harness.core.verdict import RunVerdict
-from harness.gate.annotations import tell_github
+from harness.gate.annotations import no_commands, tell_github
 from harness.gate.cases import cases_of
 from harness.gate.judge import judge_gates
 from harness.gate.model import MITIGATIONS, Finding, Gate, GateReport, Gates, Tier
@@ -43,7 +42,6 @@ NAMES = {"--saga": "sagas", "--topology": "topologies", "--storm": "storms", "st
 MADE = Gate(name="every-run-made", tier=Tier.INVARIANT, metric="instrument", operator="==", limit=0.0)
 """What is not passed where the environment failed a run twice."""
 _MITIGATIONS = next(option for option in options.OPTIONS if option.name == "mitigations")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ def planned(
 ) -> Asked:
     """The check that is asked for. Raises ``UsageError`` with everything that is wrong, in any part of it."""
     problems: list[Problem] = []
-    gates = _attempt(problems, lambda: read_gates(gates_file) if gates_file else find_gates(folder))
-    matrix = _attempt(problems, lambda: plan.read_matrix(_check_table(gates_file or _own(folder)))) or Matrix()
+    gates = attempt(problems, lambda: read_gates(gates_file) if gates_file else find_gates(folder))
+    matrix = attempt(problems, lambda: plan.read_matrix(_check_table(gates_file or _own(folder)))) or Matrix()
     paired = base is not None or (gates is not None and any(map(_of_runs, gates.gates)))
     settings = _settings(matrix, problems, one_turn_each=paired and matrix.interleave is None)
     here = repository(folder)
@@ -75,8 +73,10 @@ def planned(
     cells = tuple(_cells(settings, gates))
     refuse_idle(gates, [case for cell in cells for case in cell.cases], has_base=commit is not None)
     made = plan.make(cells, settings[0].seed, here.state() if here else None, commit, command)
-    pacing = Pacing(*times, paired=paired, least=budget.least_repeats(gates, settings[0].interleave))
-    pacing.check(sum(trial.cell.planned_s for trial in plan.trials(made, Path(), 0)))
+    turns = settings[0].interleave
+    usual, needed = budget.repeats_for(gates, turns, budget.PAIRS), budget.repeats_for(gates, turns)
+    pacing = Pacing(*times, paired=paired, usual=usual, needed=needed)
+    pacing.check(_repeat_s(made))
     return Asked(gates, made, pacing, here, matrix.lock)
 
 
@@ -86,8 +86,10 @@ def check(asked: Asked, out: Path | None, checks: Path) -> int:
     kept = plan.begin(asked.plan, folder)
     console = Console()
     try:
-        with terminable(), teller(console) as telling, _base(asked, telling) as base:
+        with no_commands(os.environ), terminable(), teller(console) as telling, _base(asked, telling) as base:
             telling.say(f"Check {kept.check_id}: {_extent(asked)}")
+            if shortage := asked.pacing.shortage(_repeat_s(kept)):
+                telling.say(shortage)
             revisions = {Side.HEAD: this_revision(Path.cwd())} | ({Side.BASE: base} if base else {})
             runs = ordinary_runs(revisions)
             measured = Execution(kept, folder, asked.pacing, telling, runs, _judge(asked.gates)).carry_out()
@@ -99,7 +101,8 @@ def check(asked: Asked, out: Path | None, checks: Path) -> int:
 
 def _concluded(gates: Gates, measured: Measured, folder: Path, console: Console) -> int:
     report = _judged(gates, measured)
-    print_gates(console, report)
+    with no_commands(os.environ):
+        print_gates(console, report)
     write_outputs(folder, report, measured.head)
     _say(console, f"\n{folder}")
     for line in tell_github(report, os.environ):
@@ -155,6 +158,10 @@ def _base(asked: Asked, telling: Teller) -> AbstractContextManager[Revision | No
     return base_revision(asked.repository, asked.plan.base, asked.lock, os.environ, telling.say)
 
 
+def _repeat_s(made: Plan) -> float:
+    return sum(trial.cell.planned_s for trial in plan.trials(made, Path(), 0))
+
+
 def _extent(asked: Asked) -> str:
     runs = len(plan.trials(asked.plan, Path(), 0))
     against = f" against base {asked.plan.base[:12]}" if asked.plan.base else ""
@@ -175,7 +182,7 @@ def _settings(matrix: Matrix, problems: list[Problem], *, one_turn_each: bool) -
     """Of each saga under each storm. ``one_turn_each``: two runs make one pair whatever they hold, so they are kept short."""
     given = {name: getattr(matrix, name) for name in ("interleave", "rate", "seed")}
     if matrix.duration is not None:
-        given["duration"] = _attempt(problems, lambda: plan.seconds("check.duration", matrix.duration or 0))
+        given["duration"] = attempt(problems, lambda: plan.seconds("check.duration", matrix.duration or 0))
     flags = {name: str(value) for name, value in given.items() if value is not None}
     flags["topology"] = ",".join(matrix.topologies)
     settings: list[RunSettings] = []
@@ -195,7 +202,7 @@ def _settings(matrix: Matrix, problems: list[Problem], *, one_turn_each: bool) -
 
 
 def _one_turn_each(made: RunSettings) -> RunSettings:
-    """The first half of ABBA, unless somebody chose other turns; a second repeat goes backwards, and brings the other half."""
+    """The first half of ABBA, which a second repeat goes through backwards; other turns are somebody's choice."""
     turns = made.interleave[: len(made.topologies)]
     return msgspec.structs.replace(made, interleave=turns) if made.interleave == turns + turns[::-1] else made
 
@@ -250,7 +257,7 @@ def _times(
         field = "--repeats" if repeats is not None else "check.repeats"
         problems.append(Problem(field, wanted, f"a whole number from 1 to {MOST_REPEATS}"))
     field, span = ("--budget", time) if time is not None else ("check.budget", matrix.budget)
-    budget_s = None if span is None else _attempt(problems, lambda: plan.seconds(field, span))
+    budget_s = None if span is None else attempt(problems, lambda: plan.seconds(field, span))
     return count or None, budget_s
 
 
@@ -260,7 +267,7 @@ def _base_commit(here: Repository | None, base: str | None, lock: str, problems:
     if here is None:
         problems.append(Problem("--base", base, "given in a git repository"))
         return None
-    commit = _attempt(problems, lambda: here.commit(base))
+    commit = attempt(problems, lambda: here.commit(base))
     if commit and not here.has(commit, lock):
         problems.append(
             Problem("--base", base, f"a revision with a {lock} to build it from (check.lock names another)")
@@ -281,12 +288,3 @@ def _check_table(path: Path) -> object:
     for name in ("tool", "sagastorm", "gates") if path.name == PYPROJECT else ():
         table = table.get(name) if isinstance(table, dict) else None
     return table.get("check", {}) if isinstance(table, dict) else {}
-
-
-def _attempt(problems: list[Problem], make: Callable[[], T]) -> T | None:
-    """What is made; or nothing, and why."""
-    try:
-        return make()
-    except UsageError as error:
-        problems += error.problems
-        return None

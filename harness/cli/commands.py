@@ -174,19 +174,23 @@ def show_storm(settings: RunSettings) -> None:
 
 def find(given: Path, runs: Path) -> Path:
     """A run's folder, by its path or by its id."""
-    return find_all([given], runs)[0]
+    folder = _found(given, runs)
+    if folder is None:
+        raise RunNotFound(f"{given}: no run there (a folder with a run.json), and none of that id in {runs}")
+    return folder
 
 
 def find_all(given: Sequence[Path], runs: Path) -> list[Path]:
-    """As :func:`find`, of each; all that are missing are told at once."""
-    found = [
-        next((folder for folder in (each, runs / each) if (folder / "run.json").is_file()), None) for each in given
-    ]
-    missing = [str(each) for each, folder in zip(given, found, strict=True) if folder is None]
-    if missing:
-        where = "no run there (a folder with a run.json), and none of that id in"
-        raise RunNotFound("\n".join(f"{each}: {where} {runs}" for each in missing))
-    return [folder for folder in found if folder]
+    """As :func:`find`, of several. Raises ``UsageError`` with all that are missing."""
+    found = [(each, _found(each, runs)) for each in given]
+    valid = f"a run's folder (with a run.json), or the id of one in {runs}"
+    if problems := [Problem("RUN", str(each), valid) for each, folder in found if folder is None]:
+        raise UsageError(problems)
+    return [folder for _, folder in found if folder]
+
+
+def _found(given: Path, runs: Path) -> Path | None:
+    return next((folder for folder in (given, runs / given) if (folder / "run.json").is_file()), None)
 
 
 def _run(

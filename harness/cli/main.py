@@ -42,8 +42,10 @@ from harness.core.errors import (
     EXIT_ENVIRONMENT,
     EXIT_INTERRUPTED,
     EXIT_USAGE,
+    Problem,
     SagastormError,
     UsageError,
+    attempt,
 )
 
 app = typer.Typer(
@@ -216,9 +218,11 @@ def check(
         str | None, typer.Option("--base", help="A revision to measure in turns with this one.", metavar="REF")
     ] = None,
     budget: Annotated[
-        str | None, option("budget", "As many repeats as fit into this time, such as 8m [as gates.toml says].")
+        str | None, option("budget", "As many repeats as fit into this time, such as 15m [as gates.toml says].")
     ] = None,
-    repeats: Annotated[str | None, option("repeats", "How often all runs are made [1; 2 with a base].")] = None,
+    repeats: Annotated[
+        str | None, option("repeats", "How often all runs are made [1; 6 where runs are held against runs].")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Its folder; one that was begun is gone on with [checks/<id>].")
     ] = None,
@@ -317,9 +321,13 @@ def gate(
     from harness.cli import commands
     from harness.cli import gate as gating
 
-    asked = gating.asked(gates, without_base=no_base, has_base=bool(base))
-    found = commands.find_all([*run_folders, *(base or [])], runs)
-    raise typer.Exit(gating.gate(asked, found[: len(run_folders)], found[len(run_folders) :], out))
+    problems: list[Problem] = []
+    asked = attempt(problems, lambda: gating.asked(gates, without_base=no_base, has_base=bool(base)))
+    own = attempt(problems, lambda: commands.find_all(run_folders, runs))
+    of_base = attempt(problems, lambda: commands.find_all(base or [], runs))
+    if asked is None or own is None or of_base is None:
+        raise UsageError(problems)
+    raise typer.Exit(gating.gate(asked, own, of_base, out))
 
 
 @app.command()

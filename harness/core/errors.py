@@ -16,8 +16,9 @@ Exit codes of the command line: ``EXIT_PASS``, ``EXIT_FAIL`` (a gate failed or a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 EXIT_PASS = 0
 EXIT_FAIL = 1
@@ -25,6 +26,7 @@ EXIT_USAGE = 2
 EXIT_INCONCLUSIVE = 3
 EXIT_ENVIRONMENT = 4
 EXIT_INTERRUPTED = 130
+T = TypeVar("T")
 
 
 class SagastormError(Exception):
@@ -53,6 +55,15 @@ class UsageError(SagastormError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def attempt(problems: list[Problem], make: Callable[[], T]) -> T | None:
+    """What is made; or nothing, and its problems are added to these: so that one attempt shows them all."""
+    try:
+        return make()
+    except UsageError as error:
+        problems += error.problems
+        return None
 
 
 class RunNotFound(SagastormError):

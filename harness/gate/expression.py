@@ -64,6 +64,8 @@ def parse_limit(text: str, metric: Metric, *, relative: bool) -> Limit | str:
     if quantity is Quantity.VALUE and _idle(sign, limit, 1.0 if metric.unit == "%" else math.inf):
         span = "from 0 to 100 %" if metric.unit == "%" else "not below 0"
         return f"{span}; {sign} {number:g} is always, or never, kept"
+    if quantity is Quantity.DIFFERENCE and metric.unit == "%" and abs(limit) > 1:
+        return f"from -100 to 100 {POINTS}"
     return Limit(quantity, sign, limit, metric.unit)
 
 

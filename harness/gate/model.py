@@ -141,7 +141,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     samples: int | None = None
     """Ended sagas that it was made from (of a relative gate: of the side that has fewer)."""
     pairs: int | None = None
-    """Of relative gates: pairs of blocks that met the same arrivals."""
+    """Of relative gates: pairs that met the same arrivals; of runs, or of the blocks of one run."""
     detects: float | None = None
     """Of relative gates: what would have been found in nine of ten such checks, in the gate's unit."""
     witness: Witness | None = None

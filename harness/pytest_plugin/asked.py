@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from harness.gate.entry import fields_of
 from harness.gate.model import BASE, Case, Gates
 from harness.gate.reach import refuse_idle
 from harness.gate.read import gates_of
+from harness.gate.relative import pairs_needed
 from harness.settings import RunSettings
 
 GATES = "gates"
@@ -78,12 +80,22 @@ def read(args: tuple[Any, ...], kwargs: Mapping[str, Any], backend: str, root: P
             problems += [Problem(GATES, name, one) for name in against_base]
             if cases and not against_base:
                 refuse_idle(gates, cases, has_base=False)
+                problems += _too_few_turns(gates, settings.interleave)
         except UsageError as error:
             problems += error.problems
     if problems:
         raise UsageError(problems)
     arguments = [part for name, text in flags.items() for part in (f"--{name}", text)]
     return Asked(("run", *arguments), settings, gates)
+
+
+def _too_few_turns(gates: Gates, interleave: str) -> Iterable[Problem]:
+    """Gates of one topology against another that this one run can never answer."""
+    turns = min(Counter(interleave).values())
+    for gate in gates.gates:
+        if gate.against and turns < (needed := pairs_needed(gate.metric)):
+            valid = f"{needed} turns of each topology or more for {gate.name}, such as ABBAABBA"
+            yield Problem("interleave", interleave, valid)
 
 
 def _given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

@@ -107,7 +107,7 @@ class NotRecovered(float):
     def _is_longer_than(self, limit_s: float) -> bool:
         __tracebackhide__ = True
         if limit_s > self.watched_s:
-            self._answers.give_up(f"{self!r}, and {limit_s:g} s are asked for: to be told it must be watched longer")
+            self._answers.give_up(f"{self!r}: to be held against {limit_s!r} it must be watched longer")
         return True
 
     def __gt__(self, limit_s: float) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_USAGE
+from harness.history import run_file
 from tests.cli.test_commands import sagastorm
 from tests.report import synthetic_run
 
@@ -14,7 +16,10 @@ from tests.report import synthetic_run
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = synthetic_run.Spec(topologies=("orchestrated",), interleave="A", storm=False, restart_in_block=None)
-    return synthetic_run.build(tmp_path_factory.mktemp("runs") / "one", spec)
+    folder = tmp_path_factory.mktemp("runs")
+    again = synthetic_run.build(folder / "two", spec)
+    run_file.save(again, msgspec.structs.replace(run_file.load(again), run_id="two"))
+    return synthetic_run.build(folder / "one", spec)
 
 
 def test_a_run_is_saved_listed_and_compared(
@@ -27,7 +32,8 @@ def test_a_run_is_saved_listed_and_compared(
     listed = capsys.readouterr().out
     assert listed.count("main: create-order, storm calm") == 2
     assert "1 run of 2026-11-01; 5 are needed" in listed
-    assert sagastorm(monkeypatch, "baseline", "compare", run, *where) == EXIT_INCONCLUSIVE
+    assert sagastorm(monkeypatch, "baseline", "compare", run, *where) == EXIT_USAGE  # there is nothing else in it
+    assert sagastorm(monkeypatch, "baseline", "compare", "two", "--runs", run.parent, *where) == EXIT_INCONCLUSIVE
     assert "against main: 1 run of 2026-11-01" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 

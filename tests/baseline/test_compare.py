@@ -55,6 +55,19 @@ def test_a_run_of_the_baseline_is_not_held_against_itself(reports: list[Report],
     assert {each.n for each in compare(reports[0], baselines, "main").rows} == {5}
 
 
+def test_a_run_that_is_the_whole_baseline_has_nothing_to_be_held_against(reports: list[Report], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a baseline with more runs like"):
+        compare(reports[0], save(reports[:1], "main", tmp_path), "main")
+
+
+def test_of_an_unlike_machine_other_runs_are_better_than_none(
+    data: RunData, reports: list[Report], tmp_path: Path
+) -> None:
+    elsewhere = reported(data, "elsewhere", machine=data.run.machine | {"cores": 16})
+    compared = compare(reports[0], save([elsewhere, reports[0]], "main", tmp_path), "main")
+    assert (compared.advisory, {each.n for each in compared.rows}) == (True, {1})
+
+
 def test_of_many_figures_one_that_is_a_little_beyond_is_chance(data: RunData, baselines: list[Baseline]) -> None:
     slow = row(compare(reported(data, "new", 1.08), baselines, "main"), "completion_ms.p50")
     kept = [run.figures["orchestrated"]["completion_ms.p50"] or 0.0 for run in baselines[0].runs]
@@ -110,7 +123,10 @@ def test_an_unlike_machine_excuses_no_run_that_failed_by_itself(data: RunData, b
 
 
 def test_a_baseline_without_any_figure_is_no_pass(data: RunData, baselines: list[Baseline]) -> None:
-    empty = [msgspec.structs.replace(each, runs=()) for each in baselines]
+    empty = [
+        msgspec.structs.replace(each, runs=tuple(msgspec.structs.replace(run, figures={}) for run in each.runs))
+        for each in baselines
+    ]
     assert compare(reported(data, "new"), empty, "main").exit_code == EXIT_INCONCLUSIVE
 
 

@@ -125,6 +125,10 @@ def _usual_ms(storm: str, folder: Path) -> float:
     return median_ms
 
 
+BugTallies = tuple[Tally, Tally, Tally, Tally]
+"""(bugs, cured twins) by the invariants, then by the usual gate with the twin as what was stored."""
+
+
 def worlds(bugs: Iterable[PlantedBug]) -> Iterator[tuple[World, World, str]]:
     """Each planted bug and its cured twin, in each topology that it can be in; both have run."""
     for bug in bugs:
@@ -148,8 +152,8 @@ def reported(world: World, topology: str, folder: Path) -> Report:
     return read_report(folder, world.plan.saga)
 
 
-def of_bugs(hard: Gates, bugs: Iterable[PlantedBug]) -> tuple[Tally, Tally, Tally, Tally]:
-    """(bugs, cured twins) by the invariants, then by the usual gate with the twin as what was stored."""
+def of_bugs(hard: Gates, bugs: Iterable[PlantedBug]) -> BugTallies:
+    """How many of them are found."""
     found: list[list[RunVerdict]] = [[], [], [], []]
     with tempfile.TemporaryDirectory(prefix="sagastorm-bugs-") as folder:
         for number, (buggy, cured, topology) in enumerate(worlds(bugs)):
@@ -176,10 +180,10 @@ def _cell(found: Tally | None) -> str:
     return f"{found.rate:.1%} ({low:.0%} to {high:.0%}; {found.checks} checks, {found.apart} apart{unsure})"
 
 
-def table(made: list[Round], gates: Gates) -> list[str]:
+def table(made: list[Round], gates: Gates, of_bugs: BugTallies) -> list[str]:
     """The lines of the table."""
     hard, cliffs, relative = (_of(gates, tier) for tier in (Tier.INVARIANT, Tier.ABSOLUTE, Tier.RELATIVE))
-    bugs, cured, usual_bugs, usual_cured = of_bugs(hard, (*PARTICIPANT_BUGS, *TOPOLOGY_BUGS))
+    bugs, cured, usual_bugs, usual_cured = of_bugs
     size = SIZES[0]
 
     def row(name: str, same: Tally | None, slower: Tally | None, found: Tally | None, twins: Tally | None) -> str:
@@ -209,9 +213,9 @@ def conditions(made: list[Round], storm: str) -> str:
         f"Measured {datetime.now(UTC):%Y-%m-%d} by `make bench-gates` at commit {run.commit}, on {run.machine['cores']} cores "
         f"({run.machine['cpu']}), shared with whatever else ran there: {len(made)} rounds in {len(runs)} runs, storm {storm}, "
         f"{RATE_PER_S:g} sagas/s for {DURATION_S:g} s a block, orchestrated. A round is a block of the base, of the same again "
-        f"and of one that replies late in one step, with the same arrivals, within about {3 * BLOCK_S / 60:.1f} minutes. The slower "
-        f"one's p50 was {slowness(made):.2f} times the base's; the base's own lay between {medians_ms[0]:.0f} and "
-        f"{medians_ms[-1]:.0f} ms. A check is a choice of rounds; choices share blocks, so that the interval (95 %, Wilson) is "
+        f"and of one that replies late in one step, with the same arrivals, within about {3 * BLOCK_S / 60:.1f} minutes (in a "
+        f"check with --base the two are of two runs, as far apart). The slower one's p50 was {slowness(made):.2f} times the base's; "
+        f"the base's own lay between {medians_ms[0]:.0f} and {medians_ms[-1]:.0f} ms. A check is a choice of rounds; choices share blocks, so that the interval (95 %, Wilson) is "
         f"that of as many checks as are apart. The usual gate sees one block, and the number that a block of another round has left. "
         f"Planted bugs and their twins are those of `tests/planted_bugs`, in virtual time."
     )
@@ -235,12 +239,16 @@ def main() -> None:
     # Here and in every process that a run starts.
     sys.path.insert(0, str(PLANTED))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLANTED), os.environ.get("PYTHONPATH")]))
-    made = collect(given.storm, given.minutes * 60)
-    if len(made) < SIZES[0]:
-        sys.exit(f"{len(made)} rounds are measured; a check takes {SIZES[0]} at least (--minutes)")
+    collect(given.storm, given.minutes * 60)
+    measured = {folder.name: collect(folder.name, 0) for folder in sorted(RUNS.iterdir())}
+    if len(measured[given.storm]) < max(SIZES):
+        sys.exit(f"{len(measured[given.storm])} rounds are measured; a check takes up to {max(SIZES)} (--minutes)")
     gates = read_gates(Path("gates.toml"))
     assert any(gate.against == BASE for gate in gates.gates)
-    lines = [*table(made, gates), "", conditions(made, given.storm)]
+    found = of_bugs(_of(gates, Tier.INVARIANT), (*PARTICIPANT_BUGS, *TOPOLOGY_BUGS))
+    lines = []
+    for storm, made in measured.items():
+        lines += ["", f"Storm {storm}:", "", *table(made, gates, found), "", conditions(made, storm)]
     print("\n".join(lines))
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8")
 

@@ -12,7 +12,7 @@ FLAGS = {"saga": "create-order", "topology": "orchestrated,choreographed", "stor
 def cell(storm: str, mitigations: str = "") -> Cell:
     """Of a saga under this storm in both topologies."""
     return Cell(
-        name=f"create-order {storm}",
+        name=" ".join(filter(None, ("create-order", storm, mitigations))),
         flags=FLAGS | {"storm": storm, "mitigations": mitigations},
         cases=tuple(
             Case(saga="create-order", storm=storm, topology=topology, mitigations=mitigations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.check.budget import PAIRS, Pacing, finds, least_repeats, planned_run_s, what_it_buys
+from harness.check.budget import PAIRS, Pacing, finds, planned_run_s, repeats_for, what_it_buys
 from harness.check.plan import MOST_REPEATS
 from harness.core.errors import UsageError
 from harness.core.verdict import RunVerdict
@@ -15,6 +15,7 @@ from tests.gate.job import gate_of
 
 CASE = Case(saga="create-order", storm="calm", topology="orchestrated")
 SLOWER = gate_of("completion_ms.p50 ratio < 1.10", against="base")
+TAIL = gate_of("completion_ms.p99 ratio < 1.10", against="base")
 MORE_UNDONE = gate_of("compensation_rate difference < 2 pp", against="base")
 
 
@@ -29,13 +30,14 @@ def test_without_a_budget_there_are_as_many_repeats_as_were_asked_for() -> None:
 
 def test_with_nothing_asked_for_there_are_as_many_as_the_gates_take_and_both_sides_go_first_as_often() -> None:
     gates = Gates(gates=(SLOWER,), source="")
-    assert PAIRS == 4
-    assert least_repeats(gates, "AB") == least_repeats(gates, "ABBA") == 4
+    assert repeats_for(gates, "AB", PAIRS) == repeats_for(gates, "ABBA", PAIRS) == PAIRS
+    assert repeats_for(gates, "AB") == 3
+    assert repeats_for(Gates(gates=(SLOWER, TAIL), source=""), "AB") == 4
     of_topologies = Gates(gates=(gate_of("completion_ms.p50 ratio < 2", against="topology:orchestrated"),), source="")
-    assert [least_repeats(of_topologies, turns) for turns in ("AB", "AAB", "ABBA")] == [4, 4, 2]
-    assert least_repeats(Gates(gates=(), source=""), "AB") == 1
-    assert Pacing(None, None, paired=False, least=3).wanted(0, 0.0, 60.0) == 3
-    assert [Pacing(None, None, paired=True, least=n).wanted(0, 0.0, 60.0) for n in (1, 2, 3)] == [2, 2, 4]
+    assert [repeats_for(of_topologies, turns) for turns in ("AB", "AAB", "ABBA")] == [3, 3, 2]
+    assert repeats_for(Gates(gates=(), source=""), "AB", PAIRS) == 1
+    assert Pacing(None, None, paired=False, usual=3).wanted(0, 0.0, 60.0) == 3
+    assert [Pacing(None, None, paired=True, usual=n).wanted(0, 0.0, 60.0) for n in (1, 2, 3)] == [2, 2, 4]
 
 
 def test_a_budget_is_filled_with_whole_repeats_counting_those_that_are_done() -> None:
@@ -50,6 +52,14 @@ def test_with_a_base_a_budget_is_filled_by_twos() -> None:
     pacing = Pacing(None, 480.0, paired=True)
     assert [pacing.wanted(0, 0.0, repeat_s) for repeat_s in (90.0, 150.0, 400.0)] == [4, 2, 1]
     assert pacing.wanted(3, 360.0, 120.0) == 4
+
+
+def test_a_budget_is_not_cut_below_what_the_gates_need_and_too_small_a_one_is_told_beforehand() -> None:
+    pacing = Pacing(None, 480.0, paired=True, needed=3)
+    assert pacing.wanted(0, 0.0, 150.0) == 3
+    assert pacing.shortage(150.0) is None
+    told = pacing.shortage(200.0)
+    assert told == "Too few to tell: 2 repeats are planned, and gates against something take 3 repeats, about 10.0 min."
 
 
 def test_no_more_repeats_are_made_than_asked_for_or_than_there_is_a_bound_however_large_the_budget() -> None:

@@ -153,7 +153,7 @@ def test_the_matrix_of_the_page_is_one_that_can_be_run(
     monkeypatch.chdir(built.here.root)
     asked = planned(tmp_path / "gates.toml", built.base, None, None, "sagastorm check", built.here.root)
     assert [cell.name for cell in asked.plan.cells] == ["create-order calm", "create-order default"]
-    assert (asked.pacing.budget_s, asked.gates.need_base) == (1800.0, True)
+    assert (asked.pacing.budget_s, asked.gates.need_base) == (2400.0, True)
 
 
 def test_the_action_checks_against_a_base_and_tells_the_pull_request_in_one_comment(job: Job, built: Built) -> None:
@@ -179,7 +179,7 @@ def test_the_action_checks_against_a_base_and_tells_the_pull_request_in_one_comm
 
 def test_the_gitlab_job_fails_for_a_build_that_is_slower_and_its_report_says_which_gate(job: Job) -> None:
     example = parsed(GITLAB)["resilience"]
-    script = "\n".join(example["script"]).replace("--budget 30m", "--repeats 4")
+    script = "\n".join(example["script"]).replace("--budget 40m", "--repeats 4")
     variables = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main", "MADE_UP_SLOWER": "1.3"}
     code, said = job.run(script, variables)
     assert code == 1, said
@@ -189,7 +189,7 @@ def test_the_gitlab_job_fails_for_a_build_that_is_slower_and_its_report_says_whi
 
 
 def test_the_plain_example_exits_with_what_the_check_found(job: Job) -> None:
-    code, said = job.run(SHELL.replace("--budget 30m", "--repeats 4"), {})
+    code, said = job.run(SHELL.replace("--budget 40m", "--repeats 4"), {})
     assert (code, said.splitlines()[-1]) == (0, "as resilient as it was"), said
     code, said = job.run(SHELL.replace("origin/main", "no-such"), {})
     assert code == 2, said

@@ -10,10 +10,10 @@ import pytest
 
 from harness.ablation.execution import TRIES
 from harness.check.budget import Pacing
-from harness.check.execution import NOT_MEASURED, Execution, Judge, Measured, Unusable, aside, finished
+from harness.check.execution import AGAIN, NOT_MEASURED, Execution, Judge, Measured, Unusable, finished
 from harness.check.plan import Plan, Side, Trial, trials
 from harness.cli import options
-from harness.core.errors import EnvironmentFailure
+from harness.core.errors import EnvironmentFailure, Problem, UsageError
 from harness.core.verdict import RunVerdict
 from harness.report.model import Report
 from harness.report.write import SUMMARY
@@ -150,42 +150,69 @@ def test_a_base_of_another_schema_is_refused_with_the_reason(tmp_path: Path) -> 
         Execution(plan(CALM, base=BASE), tmp_path, TWICE, Quiet(), Older(), judge()).carry_out()
 
 
-@pytest.mark.parametrize(
-    ("busy", "broken", "made"),
-    [(0.8, False, [7, 8]), (0.95, False, [7, 7, 8]), (0.95, True, [7, 8])],
-    ids=["room for all", "crowded", "crowded, and something broke"],
-)
-def test_a_run_whose_times_others_spoilt_is_made_once_more_and_the_first_is_kept_aside(
-    busy: float, broken: bool, made: list[int], tmp_path: Path
-) -> None:
-    class Crowded(Runs):
-        def __call__(self, trial: Trial, teller: Teller) -> None:
-            first = not self.made
-            super().__call__(trial, teller)
-            if first:
-                [summary] = trial.folder.glob(f"*/{SUMMARY}")
-                crowd(summary.parent, busy, broken=broken)
+class Crowded(Runs):
+    """Of its runs, those of these numbers had a machine that was so busy; with ``broken`` something is wrong with them as well."""
 
-    runs = Crowded()
+    def __init__(self, busy: float, *numbers: int, broken: bool = False) -> None:
+        super().__init__()
+        self._busy, self._numbers, self._broken = busy, numbers, broken
+
+    def __call__(self, trial: Trial, teller: Teller) -> None:
+        super().__call__(trial, teller)
+        if len(self.made) in self._numbers:
+            [summary] = trial.folder.glob(f"*/{SUMMARY}")
+            crowd(summary.parent, self._busy, broken=self._broken)
+
+
+@pytest.mark.parametrize(
+    ("crowded", "made"),
+    [(Crowded(0.8, 1), 2), (Crowded(0.95, 1), 4), (Crowded(0.95, 2), 4), (Crowded(0.95, 1, broken=True), 2)],
+    ids=["room for all", "crowded base", "crowded head", "crowded, and something broke"],
+)
+def test_where_others_spoilt_a_runs_times_it_and_what_it_is_held_against_are_made_once_more(
+    crowded: Crowded, made: int, tmp_path: Path
+) -> None:
+    asked, once = plan(CALM, base=BASE), Pacing(1, None, paired=False)
     for _ in range(2):  # the second time all of it is there
-        measured = Execution(plan(CALM), tmp_path, TWICE, Quiet(), runs, judge()).carry_out()
-        assert [seed for _, _, seed in runs.made] == made
-        assert seeds(measured.head) == [7, 8]
-    [trial] = trials(plan(CALM), tmp_path, 0)
-    assert aside(trial).exists() is (len(made) == 3)
+        measured = Execution(asked, tmp_path, once, Quiet(), crowded, judge()).carry_out()
+        assert [side for _, side, _ in crowded.made] == [Side.BASE, Side.HEAD] * (made // 2)
+        assert len(measured.head) == len(measured.base) == 1
+        folders = {path.parent.name for path in tmp_path.glob("runs/repeat-1/*/done.json")}
+        assert folders == {"1-base", "1-head"} | ({"1-base-again", "1-head-again"} if made == 4 else set())
+    if made == 4:
+        ids = [report.run.run_id for report in (*measured.base, *measured.head)]
+        assert all(
+            (tmp_path / "runs/repeat-1" / f"1-{side}-again" / name).exists()
+            for side, name in zip(Side, ids[::-1], strict=True)
+        )
 
 
 def test_a_machine_that_stays_crowded_is_what_the_run_tells(tmp_path: Path) -> None:
-    class Crowded(Runs):
-        def __call__(self, trial: Trial, teller: Teller) -> None:
-            super().__call__(trial, teller)
-            [summary] = trial.folder.glob(f"*/{SUMMARY}")
-            crowd(summary.parent, 0.95)
-
-    runs = Crowded()
-    measured = Execution(plan(CALM), tmp_path, Pacing(1, None, paired=False), Quiet(), runs, judge()).carry_out()
+    runs, once = Crowded(0.95, 1, 2), Pacing(1, None, paired=False)
+    measured = Execution(plan(CALM), tmp_path, once, Quiet(), runs, judge()).carry_out()
     assert len(runs.made) == 2
     assert [report.judgement.verdict for report in measured.head] == [RunVerdict.INCONCLUSIVE]
+
+
+def test_where_the_second_run_cannot_be_made_the_first_one_counts(tmp_path: Path) -> None:
+    class Failing(Crowded):
+        def __call__(self, trial: Trial, teller: Teller) -> None:
+            if trial.folder.name.endswith(AGAIN):
+                raise EnvironmentFailure("no port is free")
+            super().__call__(trial, teller)
+
+    runs, once = Failing(0.95, 1), Pacing(1, None, paired=False)
+    measured = Execution(plan(CALM), tmp_path, once, Quiet(), runs, judge()).carry_out()
+    assert (len(measured.head), measured.missing) == (1, [])
+
+
+def test_runs_that_cannot_be_held_against_each_other_end_it_with_the_reason(tmp_path: Path) -> None:
+    def buys(measured: Measured, repeats: int) -> Sequence[str]:
+        raise UsageError([Problem("backend of one", "ministack 2", "the other has 'ministack 1'")])
+
+    judging = Judge(broken=lambda run: None, buys=buys)
+    with pytest.raises(Unusable, match="cannot be held against each other: backend of one: 'ministack 2'"):
+        Execution(plan(CALM, base=BASE), tmp_path, TWICE, Quiet(), Runs(), judging).carry_out()
 
 
 def test_repeats_are_planned_anew_as_soon_as_it_is_known_how_long_one_takes(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_names_of_revisions_are_commits_and_unknown_ones_are_refused(here: Repos
             here.commit(ref)
 
 
-def test_what_was_changed_is_part_of_the_state_and_what_git_does_not_track_is_not(here: Repository) -> None:
+def test_what_was_changed_is_part_of_the_state_and_of_what_git_does_not_track_only_code(here: Repository) -> None:
     clean = here.state()
     assert clean == git(here.root, "rev-parse", "HEAD")
     (here.root / "untracked.txt").write_text("x", encoding="utf-8")
@@ -50,7 +50,12 @@ def test_what_was_changed_is_part_of_the_state_and_what_git_does_not_track_is_no
     (here.root / "a.txt").write_text("changed", encoding="utf-8")
     changed = here.state()
     (here.root / "a.txt").write_text("changed again", encoding="utf-8")
-    assert len({clean, changed, here.state()}) == 3
+    states = {clean, changed, here.state()}
+    (here.root / "shop").mkdir()
+    for code in ("x = 1", "x = 2"):
+        (here.root / "shop" / "new.py").write_text(code, encoding="utf-8")
+        states.add(here.state())
+    assert len(states) == 5
 
 
 def test_where_there_is_no_repository_or_no_commit_there_is_none(

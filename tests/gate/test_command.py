@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_USAGE
+from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_PASS, EXIT_USAGE
 from harness.history import run_file
 from tests.cli.test_commands import sagastorm
 from tests.report import synthetic_run
@@ -40,11 +40,11 @@ def test_runs_are_judged_and_everything_is_written(
     runs: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = sagastorm(monkeypatch, "gate", "one", "--runs", runs, "--base", "two", "--out", "out")
-    # Two blocks are no pairs enough, and a run that was made up has no ledger to audit.
+    # Two runs of one block each make one pair.
     assert code == EXIT_INCONCLUSIVE
     out = capsys.readouterr().out
     assert "sagastorm gate   INCONCLUSIVE" in out
-    assert "1 pairs of blocks met the same arrivals; 3 are needed." in out
+    assert "1 pair of blocks met the same arrivals; 3 are needed." in out
     assert {"gates.json", "junit.xml", "summary.md", "comment.md", "badge.json"} < {
         path.name for path in (project / "out").iterdir()
     }
@@ -59,7 +59,7 @@ def test_no_base_has_to_be_said(
     names = ", ".join(f'"{name}"' for name in ("every-fault-fired", "every-saga-ended"))
     with (project / "gates.toml").open("a") as file:
         file.write(f"[invariants]\nexcept = [{names}]\n")
-    assert sagastorm(monkeypatch, "gate", "one", "--runs", runs, "--no-base") == EXIT_INCONCLUSIVE  # it has no ledger
+    assert sagastorm(monkeypatch, "gate", "one", "--runs", runs, "--no-base") == EXIT_PASS
     assert "Left out by name: every-fault-fired, every-saga-ended, completion_ms.p50 within 5%" in " ".join(
         capsys.readouterr().out.split()
     )
@@ -82,13 +82,15 @@ def test_what_cannot_be_judged_is_bad_input_and_nothing_is_written(
     assert not (project / "out").exists()
 
 
-def test_all_runs_that_are_missing_are_told_at_once(
+def test_all_that_is_wrong_with_gates_and_runs_is_told_at_once(
     runs: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (project / "gates.toml").write_text('colour = "red"\n')
     assert sagastorm(monkeypatch, "gate", "one", "none-such", "--base", "lost", "--runs", runs) == EXIT_USAGE
     told = capsys.readouterr().err
-    assert "none-such: no run there" in told
-    assert "lost: no run there" in told
+    assert "colour: 'red' is not valid" in told
+    assert "RUN: 'none-such' is not valid; a run's folder (with a run.json), or the id of one in " in told
+    assert "RUN: 'lost' is not valid" in told
 
 
 def test_a_file_in_the_place_of_the_folder_is_bad_input_before_anything_is_judged(

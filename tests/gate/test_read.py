@@ -131,6 +131,7 @@ def test_all_problems_of_a_file_are_told_at_once() -> None:
         ('metric = "throughput_per_s"\ntolerance = "100%"\nagainst = "base"', "there cannot be less than none"),
         ('metric = "completion_ms.p50"\nlimit = "> -5 ms"', "not below 0"),
         ('metric = "compensation_rate"\nlimit = "< 500 %"', "from 0 to 100 %"),
+        ('metric = "compensation_rate"\nlimit = "difference < 200 pp"\nagainst = "base"', "from -100 to 100 pp"),
         ('metric = "dead_letters"\nlimit = ">= 0"', "not below 0; >= 0 is always, or never, kept"),
         ('metric = "compensation_rate"\nlimit = "<= 100 %"', "from 0 to 100 %; <= 100 is always, or never, kept"),
         ('metric = "completion_ms.p50"', "either a limit"),

@@ -68,7 +68,7 @@ def test_gates_are_expressions_or_tables_and_bring_the_invariants(tmp_path: Path
         "against": "topology:orchestrated",
         "topology": "choreographed",
     }
-    gates = asked(tmp_path, gates=["completion_ms.p99 < 800 ms", table]).gates
+    gates = asked(tmp_path, interleave="ABBAABBA", gates=["completion_ms.p99 < 800 ms", table]).gates
     assert gates is not None
     assert [gate.metric for gate in gates.gates][-2:] == ["completion_ms.p99", "completion_ms.p95"]
     invariants = asked(tmp_path, gates=[]).gates
@@ -101,6 +101,13 @@ def test_a_gate_against_a_base_is_none_of_a_marker(tmp_path: Path) -> None:
     against = {"name": "as fast", "metric": "completion_ms.p50", "tolerance": "5%", "against": "base"}
     (told,) = problems(tmp_path, "calm", gates=[against])
     assert told == "gates: 'as fast' is not valid; of one run by itself; sagastorm check --base holds it against a base"
+
+
+def test_a_gate_against_a_topology_that_has_too_few_turns_is_refused(tmp_path: Path) -> None:
+    slower = {"metric": "completion_ms.p50", "tolerance": "20%", "against": "topology:orchestrated"}
+    (told,) = problems(tmp_path, "calm", gates=[slower])
+    assert told.startswith("interleave: 'ABBA' is not valid; 3 turns of each topology or more for completion_ms.p50 ")
+    assert asked(tmp_path, "calm", interleave="ABABAB", gates=[slower]).gates
 
 
 def test_a_storm_is_named_once(tmp_path: Path) -> None:
