@@ -23,14 +23,15 @@ COMPLETIONS = "sagastorm_saga_completion_seconds_count"
 QUEUE = "sagastorm_queue_messages"
 CPU = "process_cpu_seconds_total"
 MACHINE_CPU = "machine_cpu_busy_seconds_total"
+MACHINE_WORK = "machine_work_seconds"
 BACKEND_CALL = "backend_call_seconds"
 SWEEPER_REPAIRS = "sagastorm_sweeper_repairs_total"
 SWEEPER_EXPIRED = "sagastorm_sweeper_expired_total"
 BREAKER_STATE = "sagastorm_breaker_state"
 BREAKER_CHANGES = "sagastorm_breaker_transitions_total"
 METRICS = (
-    ATTEMPTS, RETRIES, DELIVERED, SUPPRESSED, AWS_CALLS, STEP_ATTEMPTS, COMPLETIONS, QUEUE, CPU, MACHINE_CPU, BACKEND_CALL,
-    SWEEPER_REPAIRS, SWEEPER_EXPIRED, BREAKER_STATE, BREAKER_CHANGES,
+    ATTEMPTS, RETRIES, DELIVERED, SUPPRESSED, AWS_CALLS, STEP_ATTEMPTS, COMPLETIONS, QUEUE, CPU, MACHINE_CPU, MACHINE_WORK,
+    BACKEND_CALL, SWEEPER_REPAIRS, SWEEPER_EXPIRED, BREAKER_STATE, BREAKER_CHANGES,
 )  # fmt: skip
 
 

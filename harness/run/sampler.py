@@ -19,11 +19,13 @@ from harness.aws.gateway import TRANSIENT, Gateway
 from harness.history.history import History
 from harness.history.records import Sample
 from harness.measure.metrics import Metrics
+from harness.run.machine_speed import work_s
 
 INTERVAL_S = 1.0
 SCRAPE_LIMIT_S = 2.0
 PROCESS_CPU = "process_cpu_seconds_total"
 MACHINE_CPU = "machine_cpu_busy_seconds_total"
+MACHINE_WORK = "machine_work_seconds"
 DEAD_LETTERS_EVERY = 5
 """Samples from one look into the dead-letter queues to the next. They are as many again as the queues, and what is in them
 waits for nobody."""
@@ -155,17 +157,20 @@ class Sampler:
         return read
 
     def _cpu_samples(self, t_s: float) -> list[Sample]:
-        """CPU time of the emulator, which exports no metrics, and of the whole machine, whoever uses it."""
-        busy = Sample(t_s=t_s, target="machine", metric=MACHINE_CPU, labels={}, value=machine_busy_s())
+        """CPU time of the emulator, which exports no metrics, and of the whole machine, whoever uses it; and how fast that is."""
+        machine = [
+            Sample(t_s=t_s, target="machine", metric=MACHINE_CPU, labels={}, value=machine_busy_s()),
+            Sample(t_s=t_s, target="machine", metric=MACHINE_WORK, labels={}, value=round(work_s(), 6)),
+        ]
         if self._backend is None:
-            return [busy]
+            return machine
         try:
             times = self._backend.cpu_times()
         except psutil.Error:
-            return [busy]
+            return machine
         name = f"backend-{self._backend.pid}"
         used = Sample(t_s=t_s, target=name, metric=PROCESS_CPU, labels={}, value=times.user + times.system)
-        return [busy, used]
+        return [*machine, used]
 
 
 def machine_busy_s() -> float:
