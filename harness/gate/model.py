@@ -138,6 +138,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """In the gate's unit; ``None`` where it was not measured."""
     interval: Interval | None = None
     """Of relative gates: of the ratio or the difference."""
+    as_measured: float | None = None
+    """Of times against a base: the ratio itself, where ``observed`` is what it is at equal speed of the machine."""
     samples: int | None = None
     """Ended sagas that it was made from (of a relative gate: of the side that has fewer)."""
     pairs: int | None = None

@@ -21,12 +21,13 @@ import msgspec
 from harness.ablation.change import NO_SPREAD, student
 from harness.core.verdict import RunVerdict
 from harness.gate.cases import CaseRuns, Turn
+from harness.gate.equal_speed import at_equal_speed
 from harness.gate.expression import holds, told, told_value
 from harness.gate.invariants import instrument_problems
 from harness.gate.metrics import METRICS, in_window, observed, survivors_only
-from harness.gate.model import Finding, Gate, Quantity
+from harness.gate.model import BASE, Finding, Gate, Quantity
 from harness.report.compare import CONFIDENCE, TAIL_ROUNDS, Difference, Interval, compare_pairs, matched
-from harness.report.costs import machine_load
+from harness.report.costs import machine_load, machine_work_s
 from harness.report.figures import Figure, Missing
 from harness.report.judge import FOREIGN_DIFFERENCE_LIMIT
 from harness.report.metrics import falsified
@@ -165,6 +166,23 @@ def _apart(pair: Pair) -> tuple[str, ...]:
     return (base, own) if base != own else (base, pair[0].data.name, pair[1].data.name)
 
 
+def _at_equal_speed(
+    gate: Gate, apart: Sequence[Sequence[Pair]], amounts: Sequence[float]
+) -> tuple[float, Interval] | None:
+    """Of times against a base, where every block knows how fast its machine was. Topologies and mitigations differ in how much of
+    a processor they take, which what else runs on it feels, so they are held against each other as they were measured."""
+    if gate.against != BASE or gate.quantity is not Quantity.RATIO or METRICS[gate.metric].unit != "ms":
+        return None
+    slower = []
+    for pairs in apart:
+        works = [(machine_work_s(base.data), machine_work_s(own.data)) for base, own in pairs]
+        logs = [math.log(own / base) for base, own in works if base and own]
+        if len(logs) < len(works):
+            return None
+        slower.append(fmean(logs))
+    return at_equal_speed(amounts, slower)
+
+
 def _by_pair(gate: Gate, pairs: Sequence[Pair]) -> list[tuple[Figure, Figure]]:
     """The figure of both blocks of each pair."""
 
@@ -200,21 +218,25 @@ def _decided(finding: Finding, pairs: Sequence[Pair], found: Difference | None) 
         if any(base != own for base, own in values):
             return _because(finding, "It is 0 in some blocks, so there is no ratio; a difference can be asked for.")
         values = [(1.0, 1.0)] * len(values)
-    amounts: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    apart: dict[tuple[str, ...], list[tuple[Pair, float]]] = defaultdict(list)
     for pair, (base, own) in zip(pairs, values, strict=True):
-        amounts[_apart(pair)].append(math.log(own / base) if is_ratio else own - base)
-    apart = [fmean(each) for each in amounts.values()]
-    between = student(apart)
+        apart[_apart(pair)].append((pair, math.log(own / base) if is_ratio else own - base))
+    amounts = [fmean(amount for _, amount in each) for each in apart.values()]
+    equal = _at_equal_speed(gate, [[pair for pair, _ in each] for each in apart.values()], amounts)
+    amount, between = equal or (fmean(amounts), student(amounts))
     assert between is not None  # of MIN_PAIRS at least
-    amount, low, high = fmean(apart), between.low, between.high
+    low, high, as_measured = between.low, between.high, fmean(amounts)
     if found:
         drawn = found.ratio_interval if is_ratio else found.difference_interval
         measured = found.ratio if is_ratio else found.difference
         if drawn is None or measured is None or drawn.low <= 0 and is_ratio:
             return _because(finding, f"There is no interval: {found.why or 'most resamples have no such figure'}.")
-        bounds = (math.log(drawn.low), math.log(drawn.high)) if is_ratio else (drawn.low, drawn.high)
-        amount = math.log(measured) if is_ratio else measured
-        low, high = min(low, bounds[0], amount), max(high, bounds[1], amount)
+        below, center, above = (math.log(each) if is_ratio else each for each in (drawn.low, measured, drawn.high))
+        amount, as_measured = amount if equal else center, center
+        # Of the bootstrap counts how much sagas leave to chance: they do not know how slow the machine was.
+        low, high = min(low, below + amount - center, amount), max(high, above + amount - center, amount)
+    if equal:
+        finding = msgspec.structs.replace(finding, as_measured=math.exp(as_measured))
     decided = _against_limit(finding, amount, low, high, fmean(base for base, _ in values))
     is_fact = all(base == 0 < own for base, own in values) or all(base == own for base, own in values)
     if low == high and not is_fact:
@@ -257,9 +279,10 @@ def _coarse(gate: Gate, beyond: float, base: float) -> bool:
 def _verdict(finding: Finding, best: float, worst: float, *, coarse: bool) -> Finding:
     gate, interval = finding.gate, finding.interval
     assert interval is not None
+    equal = f" at equal speed of the machine, {told_value(gate, finding.as_measured)} as measured"
     measured = (
         f"{told_value(gate, finding.observed)} ({told_value(gate, interval.low)} to {told_value(gate, interval.high)}, "
-        f"{finding.pairs} pairs)"
+        f"{finding.pairs} pairs{equal if finding.as_measured is not None else ''})"
     )
     detects = told_value(gate, finding.detects)
     if not holds(gate, best):

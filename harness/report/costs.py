@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from harness.audit.auditor import Audit
 from harness.report.figures import NO_BLOCK, NO_END, Figure, Missing
@@ -16,6 +16,7 @@ from harness.report.run_data import (
     CPU,
     DELIVERED,
     MACHINE_CPU,
+    MACHINE_WORK,
     RETRIES,
     SUPPRESSED,
     BlockData,
@@ -127,16 +128,26 @@ def machine_load(data: BlockData, cores: int) -> MachineLoad | None:
     return None
 
 
+def machine_work_s(data: BlockData) -> float | None:
+    """What a fixed piece of work took on average over the load: the longer, the slower the machine was. ``None`` if unknown."""
+    took_s = _over_load(data, MACHINE_WORK)
+    return fmean(took_s) if took_s else None
+
+
 def backend_call_ms(data: BlockData) -> float | None:
     """The median, over the load, of a bare call that was timed once a second; ``None`` where none was."""
+    took_ms = [1000 * took_s for took_s in _over_load(data, BACKEND_CALL)]
+    return median(took_ms) if took_ms else None
+
+
+def _over_load(data: BlockData, metric: str) -> list[float]:
     load_s = data.block.load_ended_s or data.block.duration_s
-    took_ms = [
-        1000 * took_s
-        for track in data.of_kind(BACKEND_CALL)
-        for t_s, took_s in zip(track.times_s.tolist(), track.values.tolist(), strict=True)
+    return [
+        value
+        for track in data.of_kind(metric)
+        for t_s, value in zip(track.times_s.tolist(), track.values.tolist(), strict=True)
         if 0 <= t_s <= load_s
     ]
-    return median(took_ms) if took_ms else None
 
 
 def _per_saga(blocks: Sequence[BlockData], amount: float) -> Figure:

@@ -19,7 +19,7 @@ from harness.aws.gateway import TRANSIENT, Gateway
 from harness.history.history import History
 from harness.history.records import Sample
 from harness.measure.metrics import Metrics
-from harness.run.machine_speed import work_s
+from harness.run.machine_speed import MachineSpeed
 
 INTERVAL_S = 1.0
 SCRAPE_LIMIT_S = 2.0
@@ -72,16 +72,21 @@ class Sampler:
         self._now_s = now_s
         self._seen = seen
         self._samples = 0
+        self._speed = MachineSpeed()
 
     async def run(self) -> None:
         """Sample until cancelled."""
         loop = asyncio.get_running_loop()
         due = loop.time()
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SCRAPE_LIMIT_S)) as session:
-            while True:
-                await self._sample(session)
-                due = max(due + INTERVAL_S, loop.time())
-                await asyncio.sleep(due - loop.time())
+        looking = asyncio.create_task(self._speed.run())
+        try:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SCRAPE_LIMIT_S)) as session:
+                while True:
+                    await self._sample(session)
+                    due = max(due + INTERVAL_S, loop.time())
+                    await asyncio.sleep(due - loop.time())
+        finally:
+            looking.cancel()
 
     async def sample_once(self) -> None:
         """One more reading, so that the last second counts."""
@@ -160,7 +165,7 @@ class Sampler:
         """CPU time of the emulator, which exports no metrics, and of the whole machine, whoever uses it; and how fast that is."""
         machine = [
             Sample(t_s=t_s, target="machine", metric=MACHINE_CPU, labels={}, value=machine_busy_s()),
-            Sample(t_s=t_s, target="machine", metric=MACHINE_WORK, labels={}, value=round(work_s(), 6)),
+            Sample(t_s=t_s, target="machine", metric=MACHINE_WORK, labels={}, value=round(self._speed.take_s(), 6)),
         ]
         if self._backend is None:
             return machine
