@@ -3,7 +3,8 @@ mitigation on and off.
 
 The rule. The interval of the ratio (or difference) covers 95 % and is the wider, at each end, of two: the paired bootstrap
 over slices of arrivals, which knows how sagas of one block vary, and Student's over the pairs, which knows how blocks vary
-from turn to turn (on a shared machine often more). Several pairs of the same two runs count as one: a slow minute meets them all. *Fail*: it lies wholly beyond the tolerance. *Pass*: it lies wholly within; or
+from turn to turn (on a shared machine often more). Several pairs of the same two runs count as one: a slow minute meets them all. Times against a base are told at equal speed of
+the machine where it is known, by the pairs alone (:mod:`.equal_speed`). *Fail*: it lies wholly beyond the tolerance. *Pass*: it lies wholly within; or
 what was observed does, and the check was fine enough (:data:`BLIND`); what could not be excluded is then said. *Inconclusive*: any other.
 A gate that called every interval that is not wholly within "inconclusive" would do so in most checks of an unchanged build.
 """
@@ -232,9 +233,9 @@ def _decided(finding: Finding, pairs: Sequence[Pair], found: Difference | None) 
         if drawn is None or measured is None or drawn.low <= 0 and is_ratio:
             return _because(finding, f"There is no interval: {found.why or 'most resamples have no such figure'}.")
         below, center, above = (math.log(each) if is_ratio else each for each in (drawn.low, measured, drawn.high))
-        amount, as_measured = amount if equal else center, center
-        # Of the bootstrap counts how much sagas leave to chance: they do not know how slow the machine was.
-        low, high = min(low, below + amount - center, amount), max(high, above + amount - center, amount)
+        as_measured = center
+        if not equal:  # what the machine did to the blocks would be in it again
+            amount, low, high = center, min(low, below, center), max(high, above, center)
     if equal:
         finding = msgspec.structs.replace(finding, as_measured=math.exp(as_measured))
     decided = _against_limit(finding, amount, low, high, fmean(base for base, _ in values))

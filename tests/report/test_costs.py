@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from harness.audit.auditor import Anomaly
-from harness.report.costs import aws_calls_per_saga, cpu_ms_per_saga, duplicates, retry_amplification
+from harness.report.costs import aws_calls_per_saga, cpu_ms_per_saga, duplicates, machine_work_s, retry_amplification
 from harness.report.figures import Missing
 from harness.report.model import make_report
-from harness.report.run_data import ATTEMPTS, AWS_CALLS, CPU, DELIVERED, RETRIES, SUPPRESSED
+from harness.report.run_data import ATTEMPTS, AWS_CALLS, CPU, DELIVERED, MACHINE_WORK, RETRIES, SUPPRESSED
 from harness.report.series import Track
 from harness.report.summary import Duplicates
 from harness.report.tables import comparison_rows
@@ -22,6 +22,14 @@ def grown(target: str, amount: float, **labels: str) -> Track:
 
 def with_series(**more: list[Track]) -> dict[str, list[Track]]:
     return {**healthy_series(sagas(120)), **more}
+
+
+def test_the_machines_speed_is_the_mean_over_the_load_and_unknown_where_nobody_looked() -> None:
+    looks = [(-0.5, 9.0), (0.0, 0.002), (10.0, 0.003), (20.0, 0.004), (20.5, 9.0)]
+    assert machine_work_s(block(series=with_series(**{MACHINE_WORK: [track("machine", looks)]}))) == pytest.approx(
+        0.003
+    )
+    assert machine_work_s(block()) is None
 
 
 def test_amplification_is_attempts_by_first_attempts_and_multiplies_over_the_layers() -> None:

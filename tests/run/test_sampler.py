@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -16,7 +17,8 @@ from harness.core.errors import Indefinite
 from harness.history.records import Sample
 from harness.measure.exporter import announce
 from harness.measure.metrics import Metrics
-from harness.run.sampler import BACKEND_CALL, DEAD_LETTERS_EVERY, Sampler, dead_letters
+from harness.run import machine_speed
+from harness.run.sampler import BACKEND_CALL, DEAD_LETTERS_EVERY, MACHINE_WORK, Sampler, dead_letters
 from tests.fake_gateway import FakeGateway, Parameters
 
 EXPOSED = """
@@ -182,6 +184,41 @@ async def test_what_the_machine_is_busy_with_is_read_and_never_falls(tmp_path: P
     await bench.sampler.sample_once()
     first, second = [s.value for s in bench.history.samples if s.metric == "machine_cpu_busy_seconds_total"]
     assert second >= first > 0
+
+
+async def test_how_fast_the_machine_is_was_looked_at_and_is_told_as_what_the_same_work_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([0.004, 0.002, 0.006, 0.004, 0.003])
+    monkeypatch.setattr(machine_speed, "work_s", lambda: next(looks))
+    monkeypatch.setattr(machine_speed, "INTERVAL_S", 0.0)
+    speed = machine_speed.MachineSpeed()
+    looking = asyncio.create_task(speed.run())
+    for _ in range(4):
+        await asyncio.sleep(0)
+    looking.cancel()
+    assert speed.take_s() == 0.004
+    assert speed.take_s() == 0.003  # between two samples there was no time: now
+    bench = Bench(tmp_path)
+    monkeypatch.setattr(machine_speed, "work_s", lambda: 0.0025)
+    await bench.sampler.sample_once()
+    [work] = [sample for sample in bench.history.samples if sample.metric == MACHINE_WORK]
+    assert (work.target, work.value) == ("machine", 0.0025)
+
+
+async def test_while_it_samples_it_looks_at_the_machines_speed_and_stops_with_it(tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    sampling = asyncio.create_task(Bench(tmp_path).sampler.run())
+    while len(asyncio.all_tasks() - before) < 2:
+        await asyncio.sleep(0)
+    sampling.cancel()
+    await asyncio.gather(sampling, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+def test_the_work_takes_processor_time() -> None:
+    assert machine_speed.work_s() > 0
 
 
 async def test_depths_of_all_queues_become_metrics(tmp_path: Path) -> None:
