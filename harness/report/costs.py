@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 
 from harness.audit.auditor import Audit
 from harness.report.figures import NO_BLOCK, NO_END, Figure, Missing
@@ -129,9 +129,12 @@ def machine_load(data: BlockData, cores: int) -> MachineLoad | None:
 
 
 def machine_work_s(data: BlockData) -> float | None:
-    """What a fixed piece of work took on average over the load: the longer, the slower the machine was. ``None`` if unknown."""
+    """What a fixed piece of work took over the load: the longer, the slower the machine was. ``None`` if unknown.
+
+    The median of what the seconds say: in some of them the process that looks collects its garbage.
+    """
     took_s = _over_load(data, MACHINE_WORK)
-    return fmean(took_s) if took_s else None
+    return median(took_s) if took_s else None
 
 
 def backend_call_ms(data: BlockData) -> float | None:
