@@ -105,7 +105,7 @@ class Execution:
         while measured.repeats < wanted:
             repeat = trials(self.plan, self.folder, measured.repeats)
             runs = self._in_turns(repeat, f" of {wanted}")
-            if not measured.stopped:
+            if not measured.stopped and len(runs) == len(repeat):
                 runs |= self._once_more(runs)
             for trial, report in runs.values():
                 measured.add(trial, report)

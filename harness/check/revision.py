@@ -55,12 +55,15 @@ class Repository:
     def state(self) -> str:
         """The commit that is checked out; with a digest of what was changed since, if anything was.
 
-        Of files that git was not told of, those of Python count: others may be what a check itself has left.
+        Of files that git was not told of, those of Python count, but for hidden ones: others may be what a check itself has left,
+        and a cache may lie in the tree.
         """
         commit = self.git("rev-parse", "HEAD")
         changes = self.git("diff", "--binary", "--no-ext-diff", "HEAD")
         new = self.git("ls-files", "-z", "--others", "--exclude-standard", "--full-name", "--", ":/*.py").split("\0")
-        for name in filter(None, new):
+        for name in new:
+            if not (self.root / name).is_file() or any(part.startswith(".") for part in Path(name).parts):
+                continue
             changes += f"{name}\0{hashlib.sha256((self.root / name).read_bytes()).hexdigest()}"
         return f"{commit}-dirty-{hashlib.sha256(changes.encode()).hexdigest()[:12]}" if changes else commit
 

@@ -202,7 +202,8 @@ def _settings(matrix: Matrix, problems: list[Problem], *, one_turn_each: bool) -
 
 
 def _one_turn_each(made: RunSettings) -> RunSettings:
-    """The first half of ABBA, which a second repeat goes through backwards; other turns are somebody's choice."""
+    """The first half of ABBA, which a second repeat goes through backwards. Turns that are not so are left alone, and what ``check``
+    names is not asked here."""
     turns = made.interleave[: len(made.topologies)]
     return msgspec.structs.replace(made, interleave=turns) if made.interleave == turns + turns[::-1] else made
 

@@ -221,7 +221,7 @@ def check(
         str | None, option("budget", "As many repeats as fit into this time, such as 15m [as gates.toml says].")
     ] = None,
     repeats: Annotated[
-        str | None, option("repeats", "How often all runs are made [1; 8 where runs are held against runs].")
+        str | None, option("repeats", "How often all runs are made [as many as give relative gates 8 pairs].")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Its folder; one that was begun is gone on with [checks/<id>].")

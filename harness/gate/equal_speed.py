@@ -23,7 +23,8 @@ MIN_PAIRS: Final = 4
 
 
 def at_equal_speed(amounts: Sequence[float], slower: Sequence[float]) -> tuple[float, Interval] | None:
-    """The difference with its 95 % interval; ``None`` for too few pairs, or if the machine was the same in all of them.
+    """The difference with its 95 % interval; ``None`` for too few pairs, or where one side had the slower machine in all of them:
+    equal speed would be a guess beyond the data then.
 
     ``amounts``: what the builds of each pair differ by; ``slower``: how much slower the machine was for the second one, as the
     logarithm of the ratio of what the same work took. With the line ``amount = a + b * slower`` the interval is that of ``a``::
@@ -31,7 +32,7 @@ def at_equal_speed(amounts: Sequence[float], slower: Sequence[float]) -> tuple[f
         a -+ t(n - 2) * s * sqrt(1 / n + mean(slower)^2 / sum((slower - mean(slower))^2))
     """
     n = len(amounts)
-    if n < MIN_PAIRS or len(set(slower)) == 1:
+    if n < MIN_PAIRS or not min(slower) < 0 < max(slower):
         return None
     line = linear_regression(slower, amounts)
     left = sum((amount - line.intercept - line.slope * by) ** 2 for by, amount in zip(slower, amounts, strict=True))

@@ -28,7 +28,7 @@ from harness.gate.invariants import instrument_problems
 from harness.gate.metrics import METRICS, in_window, observed, survivors_only
 from harness.gate.model import BASE, Finding, Gate, Quantity
 from harness.report.compare import CONFIDENCE, TAIL_ROUNDS, Difference, Interval, compare_pairs, matched
-from harness.report.costs import machine_load, machine_work_s
+from harness.report.costs import machine_load, machine_work
 from harness.report.figures import Figure, Missing
 from harness.report.judge import FOREIGN_DIFFERENCE_LIMIT
 from harness.report.metrics import falsified
@@ -170,14 +170,14 @@ def _apart(pair: Pair) -> tuple[str, ...]:
 def _at_equal_speed(
     gate: Gate, apart: Sequence[Sequence[Pair]], amounts: Sequence[float]
 ) -> tuple[float, Interval] | None:
-    """Of times against a base, where every block knows how fast its machine was. Topologies and mitigations differ in how much of
-    a processor they take, which what else runs on it feels, so they are held against each other as they were measured."""
-    if gate.against != BASE or gate.quantity is not Quantity.RATIO or METRICS[gate.metric].unit != "ms":
+    """Of times against a base, where every block knows how fast its machine was over its load. Topologies and mitigations differ in
+    how much of a processor they take, which what else runs on it feels, so they are held against each other as measured."""
+    if gate.against != BASE or gate.window or gate.quantity is not Quantity.RATIO or METRICS[gate.metric].unit != "ms":
         return None
     slower = []
     for pairs in apart:
-        works = [(machine_work_s(base.data), machine_work_s(own.data)) for base, own in pairs]
-        logs = [math.log(own / base) for base, own in works if base and own]
+        works = [(machine_work(base.data), machine_work(own.data)) for base, own in pairs]
+        logs = [math.log(own.took_s / base.took_s) for base, own in works if base and own and base.work == own.work]
         if len(logs) < len(works):
             return None
         slower.append(fmean(logs))

@@ -20,7 +20,7 @@ from harness.cli import options
 from harness.core.errors import Problem, UsageError
 from harness.gate.cases import cases_of
 from harness.gate.entry import fields_of
-from harness.gate.model import BASE, Case, Gates
+from harness.gate.model import BASE, TOPOLOGY, Case, Gates
 from harness.gate.reach import refuse_idle
 from harness.gate.read import gates_of
 from harness.gate.relative import pairs_needed
@@ -80,7 +80,7 @@ def read(args: tuple[Any, ...], kwargs: Mapping[str, Any], backend: str, root: P
             problems += [Problem(GATES, name, one) for name in against_base]
             if cases and not against_base:
                 refuse_idle(gates, cases, has_base=False)
-                problems += _too_few_turns(gates, settings.interleave)
+                problems += _too_few_turns(gates, settings)
         except UsageError as error:
             problems += error.problems
     if problems:
@@ -89,13 +89,17 @@ def read(args: tuple[Any, ...], kwargs: Mapping[str, Any], backend: str, root: P
     return Asked(("run", *arguments), settings, gates)
 
 
-def _too_few_turns(gates: Gates, interleave: str) -> Iterable[Problem]:
+def _too_few_turns(gates: Gates, settings: RunSettings) -> Iterable[Problem]:
     """Gates of one topology against another that this one run can never answer."""
-    turns = min(Counter(interleave).values())
+    counts = Counter(settings.interleave)
+    turns = {name: counts[chr(ord("A") + number)] for number, name in enumerate(settings.topologies)}
     for gate in gates.gates:
-        if gate.against and turns < (needed := pairs_needed(gate.metric)):
+        reference = (gate.against or "").removeprefix(TOPOLOGY)
+        judged = [name for name in turns if name != reference and gate.topology in (None, name)]
+        needed = pairs_needed(gate.metric)
+        if reference in turns and any(min(turns[reference], turns[name]) < needed for name in judged):
             valid = f"{needed} turns of each topology or more for {gate.name}, such as ABBAABBA"
-            yield Problem("interleave", interleave, valid)
+            yield Problem("interleave", settings.interleave, valid)
 
 
 def _given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

@@ -128,13 +128,21 @@ def machine_load(data: BlockData, cores: int) -> MachineLoad | None:
     return None
 
 
-def machine_work_s(data: BlockData) -> float | None:
-    """What a fixed piece of work took over the load: the longer, the slower the machine was. ``None`` if unknown.
+@dataclass(frozen=True)
+class MachineWork:
+    """What a fixed piece of work took over the load of a block: the longer, the slower the machine was."""
 
-    The median of what the seconds say: in some of them the process that looks collects its garbage.
-    """
+    work: str
+    """Which work it was: only what the same work took can be compared."""
+    took_s: float
+    """The median of what the seconds say: in some of them the process that looks collects its garbage."""
+
+
+def machine_work(data: BlockData) -> MachineWork | None:
+    """``None`` where nobody looked."""
     took_s = _over_load(data, MACHINE_WORK)
-    return median(took_s) if took_s else None
+    works = {track.labels.get("work", "") for track in data.of_kind(MACHINE_WORK)}
+    return MachineWork(",".join(sorted(works)), median(took_s)) if took_s else None
 
 
 def backend_call_ms(data: BlockData) -> float | None:

@@ -19,7 +19,7 @@ from harness.aws.gateway import TRANSIENT, Gateway
 from harness.history.history import History
 from harness.history.records import Sample
 from harness.measure.metrics import Metrics
-from harness.run.machine_speed import MachineSpeed
+from harness.run.machine_speed import WORK, MachineSpeed
 
 INTERVAL_S = 1.0
 SCRAPE_LIMIT_S = 2.0
@@ -165,7 +165,13 @@ class Sampler:
         """CPU time of the emulator, which exports no metrics, and of the whole machine, whoever uses it; and how fast that is."""
         machine = [
             Sample(t_s=t_s, target="machine", metric=MACHINE_CPU, labels={}, value=machine_busy_s()),
-            Sample(t_s=t_s, target="machine", metric=MACHINE_WORK, labels={}, value=round(self._speed.take_s(), 6)),
+            Sample(
+                t_s=t_s,
+                target="machine",
+                metric=MACHINE_WORK,
+                labels={"work": WORK},
+                value=round(self._speed.take_s(), 6),
+            ),
         ]
         if self._backend is None:
             return machine

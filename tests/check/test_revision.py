@@ -56,6 +56,12 @@ def test_what_was_changed_is_part_of_the_state_and_of_what_git_does_not_track_on
         (here.root / "shop" / "new.py").write_text(code, encoding="utf-8")
         states.add(here.state())
     assert len(states) == 5
+    last = here.state()
+    for hidden in (".cache/lib/module.py", "shop/.#new.py"):
+        (here.root / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (here.root / hidden).symlink_to("nowhere")
+    (here.root / ".cache" / "tool.py").write_text("x = 3", encoding="utf-8")
+    assert here.state() == last
 
 
 def test_where_there_is_no_repository_or_no_commit_there_is_none(

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from harness.audit.auditor import Anomaly
-from harness.report.costs import aws_calls_per_saga, cpu_ms_per_saga, duplicates, machine_work_s, retry_amplification
+from harness.report.costs import (
+    MachineWork,
+    aws_calls_per_saga,
+    cpu_ms_per_saga,
+    duplicates,
+    machine_work,
+    retry_amplification,
+)
 from harness.report.figures import Missing
 from harness.report.model import make_report
 from harness.report.run_data import ATTEMPTS, AWS_CALLS, CPU, DELIVERED, MACHINE_WORK, RETRIES, SUPPRESSED
@@ -26,10 +33,9 @@ def with_series(**more: list[Track]) -> dict[str, list[Track]]:
 
 def test_the_machines_speed_is_the_median_over_the_load_and_unknown_where_nobody_looked() -> None:
     looks = [(-0.5, 9.0), (0.0, 0.002), (10.0, 0.003), (20.0, 0.009), (20.5, 9.0)]
-    assert machine_work_s(block(series=with_series(**{MACHINE_WORK: [track("machine", looks)]}))) == pytest.approx(
-        0.003
-    )
-    assert machine_work_s(block()) is None
+    found = machine_work(block(series=with_series(**{MACHINE_WORK: [track("machine", looks, work="a")]})))
+    assert found == MachineWork("a", 0.003)
+    assert machine_work(block()) is None
 
 
 def test_amplification_is_attempts_by_first_attempts_and_multiplies_over_the_layers() -> None:

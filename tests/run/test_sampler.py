@@ -206,11 +206,24 @@ async def test_how_fast_the_machine_is_was_looked_at_and_is_told_as_what_the_sam
     assert (work.target, work.value) == ("machine", 0.0025)
 
 
-async def test_while_it_samples_it_looks_at_the_machines_speed_and_stops_with_it(tmp_path: Path) -> None:
+async def test_while_it_samples_it_looks_at_the_machines_speed_and_stops_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def look() -> float:
+        looks.append(0.002)
+        return 0.002
+
+    monkeypatch.setattr(machine_speed, "work_s", look)
+    monkeypatch.setattr(machine_speed, "INTERVAL_S", 0.0)
     before = asyncio.all_tasks()
-    sampling = asyncio.create_task(Bench(tmp_path).sampler.run())
-    while len(asyncio.all_tasks() - before) < 2:
+    bench = Bench(tmp_path)
+    sampling = asyncio.create_task(bench.sampler.run())
+    for _ in range(50):
         await asyncio.sleep(0)
+    samples = [sample for sample in bench.history.samples if sample.metric == MACHINE_WORK]
+    assert len(looks) > 10 * max(1, len(samples))
     sampling.cancel()
     await asyncio.gather(sampling, return_exceptions=True)
     await asyncio.sleep(0)
