@@ -49,7 +49,8 @@ class Pacing:
         if wanted >= self.needed:
             return None
         takes = f"{self.needed} repeats, about {minutes(self.needed * repeat_s)}"
-        return f"Too few to tell: {wanted} repeats are planned, and gates against something take {takes}."
+        planned = "1 repeat is" if wanted == 1 else f"{wanted} repeats are"
+        return f"Too few to tell: {planned} planned, and gates against something take {takes}."
 
     def check(self, repeat_s: float) -> None:
         """Raises :class:`~harness.core.errors.UsageError` where not even one repeat fits."""
